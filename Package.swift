@@ -14,7 +14,13 @@ let package = Package(
     targets: [
         .target(name: "CLinux"),
         .target(name: "Reactor", dependencies: ["CLinux"], swiftSettings: settings),
+        .target(name: "CMicroHTTPD", linkerSettings: [.linkedLibrary("microhttpd")]),
+        .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+        .target(name: "HTTPServer", dependencies: ["CMicroHTTPD", "Reactor"], swiftSettings: settings),
+        .target(name: "HTTPClient", dependencies: ["CCurl", "Reactor"], swiftSettings: settings),
         .target(name: "Accounting", swiftSettings: settings),
+        .testTarget(
+            name: "HTTPTests", dependencies: ["HTTPClient", "HTTPServer", "Reactor"], swiftSettings: testSettings),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor"], swiftSettings: testSettings),
     ]
 )

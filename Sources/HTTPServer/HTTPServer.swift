@@ -1,0 +1,290 @@
+internal import CMicroHTTPD
+internal import Glibc
+package import Reactor
+
+/// What the server asks of the code above it. *Loop thread.*
+package protocol HTTPHandler: AnyObject {
+    /// The head of a request is here, its body is not. A response that is given now refuses the body.
+    func began(_ exchange: HTTPExchange)
+    /// The request is whole. The handler answers now or later.
+    func received(_ exchange: HTTPExchange)
+}
+
+/// Limits of one server.
+package struct HTTPServerLimits: Sendable {
+    /// Bytes of a request's body.
+    package var body: Int
+    /// Bytes of a request's line and headers together.
+    package var header: Int
+    /// Connections open at once.
+    package var connections: Int
+    /// How long a connection may be silent.
+    package var idle: Duration
+
+    package init(body: Int, header: Int, connections: Int, idle: Duration) {
+        self.body = body
+        self.header = header
+        self.connections = connections
+        self.idle = idle
+    }
+}
+
+/// An HTTP/1.1 server on one event loop: libmicrohttpd without threads, its epoll set inside ours.
+///
+/// The library does not look at a connection while it is suspended, so a caller who leaves would go unnoticed; our own
+/// watch on the socket for the peer's closing wakes it.
+@safe package final class HTTPServer {
+    /// Who answers.
+    package weak var handler: (any HTTPHandler)?
+    package let limits: HTTPServerLimits
+    private let loop: EventLoop
+    private var daemon: OpaquePointer?
+    private var registration: Registration?
+    private var tick: LoopTimer?
+    private var isRunScheduled = false
+    private var isRunning = false
+    private var isStopping = false
+    private var live: [ObjectIdentifier: HTTPExchange] = [:]
+    private var drainedExchanges: [HTTPExchange] = []
+
+    /// Serves the connections of `socket`, which it owns from here. Throws what the library does not say: that it could
+    /// not start.
+    package init(
+        loop: EventLoop, socket: consuming ListenSocket, limits: HTTPServerLimits
+    ) throws(SystemError) {
+        self.loop = loop
+        self.limits = limits
+        var options = unsafe rg_mhd_options()
+        unsafe options.listen_fd = socket.release()
+        unsafe options.connection_limit = UInt32(clamping: limits.connections)
+        unsafe options.idle_timeout_s = UInt32(clamping: max(1, limits.idle.components.seconds))
+        // Reading buffer and writing buffer share the pool, so headers get half of it.
+        unsafe options.connection_memory = max(8192, limits.header * 2)
+        unsafe options.on_request = onRequest
+        unsafe options.on_completed = onCompleted
+        unsafe options.on_connection = onConnection
+        unsafe options.context = Unmanaged.passUnretained(self).toOpaque()
+        guard let daemon = unsafe rg_mhd_start(&options) else { throw SystemError("MHD_start_daemon", code: EINVAL) }
+        unsafe self.daemon = daemon
+        registration = try loop.register(unsafe rg_mhd_epoll_fd(daemon), .read) { [unowned self] _ in run() }
+        scheduleTick()
+    }
+
+    deinit { stop() }
+
+    /// Accepts no more connections; those that are open go on.
+    package func quiesce() {
+        guard let daemon = unsafe daemon else { return }
+        let socket = unsafe MHD_quiesce_daemon(daemon)
+        if socket >= 0 { close(socket) }
+    }
+
+    /// Closes every connection and ends the server.
+    package func stop() {
+        guard let daemon = unsafe daemon else { return }
+        tick?.cancel()
+        registration?.cancel()
+        // The library refuses to stop while a connection is suspended.
+        isStopping = true
+        for exchange in live.values { exchange.abort() }
+        unsafe MHD_run(daemon)
+        precondition(!live.values.contains { $0.isSuspended }, "a stopping server suspends nobody")
+        unsafe MHD_stop_daemon(daemon)
+        unsafe self.daemon = nil
+    }
+
+    // MARK: Running the library
+
+    /// The library has work that no descriptor announces: run it before the loop sleeps.
+    func needsRun() {
+        guard !isRunScheduled else { return }
+        isRunScheduled = true
+        loop.atTurnEnd { [weak self] in self?.run() }
+    }
+
+    private func run() {
+        guard let daemon = unsafe daemon, !isRunning else { return }
+        isRunning = true
+        isRunScheduled = false
+        unsafe MHD_run(daemon)
+        isRunning = false
+        if unsafe rg_mhd_is_busy(daemon) != 0 { needsRun() }
+        let drained = drainedExchanges
+        drainedExchanges = []
+        for exchange in drained { exchange.onDrain?() }
+    }
+
+    func drained(_ exchange: HTTPExchange) { drainedExchanges.append(exchange) }
+
+    /// Idle connections are found by looking once a second: their time limit needs to be no more exact than that.
+    private func scheduleTick() {
+        tick = loop.schedule(after: .seconds(1)) { [weak self] in
+            self?.run()
+            self?.scheduleTick()
+        }
+    }
+
+    // MARK: Connections
+
+    /// Our own watch on one connection's socket.
+    private struct Watch {
+        var registration: Registration
+        weak var exchange: HTTPExchange?
+    }
+
+    private var watches: [Int32: Watch] = [:]
+
+    /// Connections accepted since the start.
+    package private(set) var connectionsAccepted = 0
+
+    fileprivate func connectionStarted(_ connection: OpaquePointer) {
+        connectionsAccepted += 1
+        let fd = unsafe rg_mhd_connection_fd(connection)
+        guard fd >= 0 else { return }
+        let registration = try? loop.register(fd, [.peerClosed, .edge]) { [weak self] ready in
+            if ready.isPeerClosed { self?.watches[fd]?.exchange?.peerClosed() }
+        }
+        if let registration { watches[fd] = Watch(registration: registration, exchange: nil) }
+    }
+
+    fileprivate func connectionClosed(_ connection: OpaquePointer) {
+        let fd = unsafe rg_mhd_connection_fd(connection)
+        watches.removeValue(forKey: fd)?.registration.cancel()
+    }
+
+    // MARK: Requests
+
+    fileprivate func begin(_ connection: OpaquePointer, method: String, path: String) -> HTTPExchange {
+        let exchange = unsafe HTTPExchange(connection: connection, server: self, method: method, path: path)
+        let fd = unsafe rg_mhd_connection_fd(connection)
+        watches[fd]?.exchange = exchange
+        live[ObjectIdentifier(exchange)] = exchange
+        if isStopping { exchange.abort() } else { handler?.began(exchange) }
+        return exchange
+    }
+
+    fileprivate func end(_ exchange: HTTPExchange, isComplete: Bool) {
+        live[ObjectIdentifier(exchange)] = nil
+        exchange.close(isComplete: isComplete)
+    }
+
+    /// Adds a piece of the body. A body that nobody wants is read and thrown away up to a bound, because closing the
+    /// connection on a caller who is still sending would lose the answer that says why.
+    fileprivate func take(_ exchange: HTTPExchange, _ piece: UnsafeRawBufferPointer) -> MHD_Result {
+        exchange.bodySize += piece.count
+        if exchange.bodySize > limits.body + HTTPServer.discardLimit { return rg_mhd_no }
+        if exchange.isBodyOver || exchange.isAnswered {
+            exchange.body = []
+        } else {
+            unsafe exchange.body.append(contentsOf: piece)
+        }
+        return rg_mhd_yes
+    }
+
+    private static let discardLimit = 64 << 20
+
+    fileprivate func advance(_ exchange: HTTPExchange, _ connection: OpaquePointer) -> MHD_Result {
+        if !exchange.isDispatched {
+            exchange.isDispatched = true
+            if case .none = exchange.response { handler?.received(exchange) }
+        }
+        return unsafe queue(exchange, connection)
+    }
+
+    fileprivate func queue(_ exchange: HTTPExchange, _ connection: OpaquePointer) -> MHD_Result {
+        let made: OpaquePointer?
+        let code: Int
+        let fields: [(String, String)]
+        switch exchange.response {
+        case .none:
+            exchange.suspend()
+            return rg_mhd_yes
+        case .abort:
+            return rg_mhd_no
+        case .whole(let status, let headers, let body):
+            (code, fields) = (status, headers)
+            unsafe made = body.withUnsafeBytes {
+                unsafe MHD_create_response_from_buffer(
+                    $0.count, UnsafeMutableRawPointer(mutating: $0.baseAddress), rg_mhd_copy)
+            }
+        case .stream(let status, let headers):
+            (code, fields) = (status, headers)
+            let context = unsafe Unmanaged.passRetained(exchange).toOpaque()
+            unsafe made = MHD_create_response_from_callback(UInt64.max, 4096, readStream, context, releaseStream)
+        }
+        guard let made = unsafe made else { return rg_mhd_no }
+        for (name, value) in fields { _ = unsafe MHD_add_response_header(made, name, value) }
+        exchange.isQueued = true
+        let result = unsafe MHD_queue_response(connection, UInt32(code), made)
+        unsafe MHD_destroy_response(made)
+        return result
+    }
+}
+
+// MARK: Callbacks of the library: translate and return.
+
+private func onRequest(
+    context: UnsafeMutableRawPointer?, connection: OpaquePointer?, url: UnsafePointer<CChar>?,
+    method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?, upload: UnsafePointer<CChar>?,
+    size: UnsafeMutablePointer<Int>?, slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) -> MHD_Result {
+    guard let context = unsafe context, let connection = unsafe connection, let url = unsafe url,
+        let method = unsafe method, let size = unsafe size, let slot = unsafe slot
+    else { return rg_mhd_no }
+    let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
+    guard let known = unsafe slot.pointee else {
+        let exchange = unsafe server.begin(
+            connection, method: String(cString: method), path: String(cString: url))
+        unsafe slot.pointee = Unmanaged.passRetained(exchange).toOpaque()
+        return rg_mhd_yes
+    }
+    let exchange = unsafe Unmanaged<HTTPExchange>.fromOpaque(known).takeUnretainedValue()
+    if exchange.isQueued { return rg_mhd_yes }
+    let count = unsafe size.pointee
+    guard count > 0, let upload = unsafe upload else { return unsafe server.advance(exchange, connection) }
+    unsafe size.pointee = 0
+    return unsafe server.take(exchange, UnsafeRawBufferPointer(start: UnsafeRawPointer(upload), count: count))
+}
+
+private func onCompleted(
+    context: UnsafeMutableRawPointer?, connection: OpaquePointer?,
+    slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, code: MHD_RequestTerminationCode
+) {
+    guard let context = unsafe context, let slot = unsafe slot, let known = unsafe slot.pointee else { return }
+    unsafe slot.pointee = nil
+    let exchange = unsafe Unmanaged<HTTPExchange>.fromOpaque(known).takeRetainedValue()
+    unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
+        .end(exchange, isComplete: code == rg_mhd_completed)
+}
+
+private func onConnection(
+    context: UnsafeMutableRawPointer?, connection: OpaquePointer?,
+    slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, code: MHD_ConnectionNotificationCode
+) {
+    guard let context = unsafe context, let connection = unsafe connection else { return }
+    let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
+    if code == rg_mhd_started {
+        unsafe server.connectionStarted(connection)
+    } else {
+        unsafe server.connectionClosed(connection)
+    }
+}
+
+private func readStream(
+    context: UnsafeMutableRawPointer?, position: UInt64, buffer: UnsafeMutablePointer<CChar>?, size: Int
+) -> Int {
+    guard let context = unsafe context, let buffer = unsafe buffer else { return rg_mhd_end_with_error }
+    let exchange = unsafe Unmanaged<HTTPExchange>.fromOpaque(context).takeUnretainedValue()
+    if case .abort = exchange.response { return rg_mhd_end_with_error }
+    if exchange.buffered > 0 {
+        return unsafe exchange.read(into: UnsafeMutableRawBufferPointer(start: buffer, count: size))
+    }
+    if exchange.isStreamFinished { return rg_mhd_end_of_stream }
+    exchange.suspend()
+    return 0
+}
+
+private func releaseStream(context: UnsafeMutableRawPointer?) {
+    guard let context = unsafe context else { return }
+    unsafe Unmanaged<HTTPExchange>.fromOpaque(context).release()
+}
