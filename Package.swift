@@ -7,20 +7,80 @@ let testSettings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"), .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .treatAllWarnings(as: .error),
 ]
+/// Tests need no marks at each use of C.
 let settings = testSettings + [.strictMemorySafety()]
 
 let package = Package(
     name: "RelayGate",
+    products: [
+        .executable(name: "relaygate", targets: ["relaygate"]),
+        .executable(name: "fake-model", targets: ["FakeModel"]),
+    ],
     targets: [
+        // C edges: each library is imported by one target.
         .target(name: "CLinux"),
-        .target(name: "Reactor", dependencies: ["CLinux"], swiftSettings: settings),
         .target(name: "CMicroHTTPD", linkerSettings: [.linkedLibrary("microhttpd")]),
         .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+        .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
+        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CFYAML", pkgConfig: "libfyaml", providers: [.apt(["libfyaml-dev"])]),
+
+        // Input and output.
+        .target(name: "Reactor", dependencies: ["CLinux"], swiftSettings: settings),
         .target(name: "HTTPServer", dependencies: ["CMicroHTTPD", "Reactor"], swiftSettings: settings),
         .target(name: "HTTPClient", dependencies: ["CCurl", "Reactor"], swiftSettings: settings),
+        .target(name: "Wire", dependencies: ["CSimdJSON"], swiftSettings: settings),
+        .target(name: "Postgres", dependencies: ["CPostgres", "Reactor", "Accounting"], swiftSettings: settings),
+
+        // Pure.
+        .target(name: "RelayCore", swiftSettings: settings),
         .target(name: "Accounting", swiftSettings: settings),
+        .target(name: "Notation", swiftSettings: settings),
+
+        .target(name: "Configuration", dependencies: ["CFYAML", "Notation"], swiftSettings: settings),
+        .target(name: "Telemetry", swiftSettings: settings),
+        .target(name: "Arguments", dependencies: ["Notation"], swiftSettings: settings),
+        .target(
+            name: "Migrations", path: "migrations",
+            resources: [
+                .embedInCode("0001_control.sql"), .embedInCode("0002_ledger.sql"), .embedInCode("0003_usage.sql"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "Store", dependencies: ["Postgres", "Reactor", "Accounting", "Migrations"], swiftSettings: settings),
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "Accounting", "Configuration", "HTTPClient", "HTTPServer", "Reactor", "RelayCore", "Telemetry", "Wire",
+            ], swiftSettings: settings),
+
+        // One machine: `relaygate up`.
+        .target(name: "LocalSystem", swiftSettings: settings),
+        .target(
+            name: "LocalModels", dependencies: ["LocalSystem"],
+            resources: [
+                .embedInCode("Resources/serve_model.py"), .embedInCode("Resources/fetch_model.py"),
+                .embedInCode("Resources/server.txt"), .embedInCode("Resources/smollm2.txt"),
+                .embedInCode("Resources/qwen05.txt"), .embedInCode("Resources/qwen15.txt"),
+            ],
+            swiftSettings: settings),
+        .target(name: "EmbeddedPostgres", dependencies: ["LocalSystem"], swiftSettings: settings),
+
+        .executableTarget(
+            name: "relaygate",
+            dependencies: [
+                "Accounting", "Arguments", "Configuration", "EmbeddedPostgres", "Gateway", "HTTPClient", "LocalModels",
+                "LocalSystem", "Migrations", "Postgres", "Reactor", "Store", "Telemetry", "Wire",
+            ], swiftSettings: settings),
+
+        // Test support.
+        .executableTarget(
+            name: "FakeModel", dependencies: ["HTTPServer", "Reactor", "Wire"], path: "Tests/Support/FakeModel",
+            swiftSettings: testSettings),
+
         .testTarget(
             name: "HTTPTests", dependencies: ["HTTPClient", "HTTPServer", "Reactor"], swiftSettings: testSettings),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor"], swiftSettings: testSettings),
-    ]
+    ],
+    cxxLanguageStandard: .cxx17
 )

@@ -149,7 +149,7 @@ package struct SegmentRecord: Sendable {
 
 /// A piece of text of a request, or only its hash.
 package struct PayloadRecord: Sendable {
-    /// `prompt`, or `<choice>.<sequence>` for the text of a segment.
+    /// `prompt`; `answer.<choice>`, what the caller saw; `controller.<choice>`, the same with the commands.
     package var part: String
     package var sha256: [UInt8]
     /// Nil when the tenant's `capture` is `hashes`.

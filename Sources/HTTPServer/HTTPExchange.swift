@@ -78,6 +78,9 @@ internal import CMicroHTTPD
     /// Bytes of the stream that the connection has not taken yet.
     package var buffered: Int { out.count - outOffset }
 
+    /// Gives the body's memory back when it has been read.
+    package func releaseBody() { body = [] }
+
     // MARK: Answering
 
     /// Answers with a whole body. Harmless when the caller has gone.

@@ -39,7 +39,14 @@ package struct ListenSocket: ~Copyable {
         self.descriptor = descriptor
     }
 
-    consuming func release() -> Int32 { descriptor.release() }
+    /// Takes over a socket that listens already.
+    package init(owning raw: Int32, port: UInt16) {
+        descriptor = FileDescriptor(owning: raw)
+        self.port = port
+    }
+
+    /// Gives the socket up without closing it.
+    package consuming func release() -> Int32 { descriptor.release() }
 
     private static func set(_ fd: Int32, _ option: Int32) throws(SystemError) {
         var on: Int32 = 1

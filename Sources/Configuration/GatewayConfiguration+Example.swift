@@ -1,0 +1,114 @@
+extension GatewayConfiguration {
+    /// A complete file with every key and its default, for `relaygate config example`.
+    ///
+    /// It loads as it is, given `DATABASE_URL`. Lines that begin with `#` and no space are keys without a default, or
+    /// sections that replace one; with the `#` removed the file still loads.
+    package static let example = """
+        # relaygate.yaml: every key with its default.
+        # A key that is absent has its default; a key that does not exist is an error.
+        # Durations are written 250ms, 30s, 5m, 1h; sizes 512B, 64KiB, 4MiB, 1GiB.
+        # Secrets never stand here: write env:NAME or file:/path.
+
+        # Where callers connect.
+        listen:
+          host: 127.0.0.1            # address to listen on
+          port: 8080                 # 0 takes a free port
+          loops: auto                # event-loop threads; auto is half the processors, at least one
+          body_limit: 4MiB           # longest request body
+          header_limit: 16KiB        # longest request head
+          connection_limit: 10000    # most open client connections
+          idle_timeout: 60s          # an idle client connection is closed after this
+          stream_buffer: 256KiB      # text held for one slow client before its upstream is paused
+          max_choices: 8             # largest n of a request
+
+        # The database of tenants, budgets and the ledger.
+        postgres:
+          url: env:DATABASE_URL      # or file:/path, or literally without a password
+          connections: 2
+          statement_timeout: 10s
+          outage_grace: 2s           # how long admission goes on when PostgreSQL does not answer
+
+        # How usage is written.
+        ledger:
+          receipt: committed         # committed | queued: what a response's last event waits for
+          queue_limit: 64MiB         # rows waiting to be written; when full, admission stops
+          batch_limit: 512           # most requests in one transaction
+
+        # The model servers. name, model, url and dialect are required.
+        upstreams:
+          - name: small
+            model: smollm2-135m-instruct
+            url: http://127.0.0.1:18081/v1   # /completions is appended; without a path, /v1 is meant
+            dialect: llamacpp                # llamacpp | vllm | sglang | openai
+            #api_key: env:SMALL_API_KEY
+            #context_window: 8192            # in tokens; absent: the server is asked
+            template: server                 # server | chatml | llama3 | plain; for openai the default is chatml
+            continuation: completions        # completions | chat
+            connections: 64
+            connect_timeout: 2s
+            first_byte_timeout: 120s
+            idle_timeout: 60s                # longest silence inside an answer
+            retries: 1                       # only before the first byte
+            max_tokens: 2048                 # length of an answer when the caller sets none
+            stop_string: auto                # excluded | included | auto: is the stop string left in the text?
+            #running_usage: true             # absent: what the dialect offers
+            forbid: auto                     # auto | none: how commands are forbidden
+
+          - name: large
+            model: qwen2.5-coder-0.5b-instruct
+            url: http://127.0.0.1:18082/v1
+            dialect: llamacpp
+
+        # Which LLM stands behind which SLM. Several names are replicas of the same model: [large-1, large-2].
+        pairs:
+          - name: default
+            slm: small
+            llm: large
+
+        # The model names that callers see. Without this list each pair gives relay, prompted, slm and llm.
+        models:
+          - name: relay
+            pair: default
+            policy: relay                    # relay | prompted | fixed(k) | random(p) | slm | llm
+            max_calls: 4                     # most calls of the LLM in one answer
+            max_call_tokens: 512             # most tokens of one call
+            max_malformed: 3                 # then the SLM goes on with commands forbidden
+            on_llm_eos: finish               # finish | resume: what follows when the LLM ends by itself
+            on_refused: degrade              # degrade | fail: what follows when a call is refused
+            tags:
+              open: <call>
+              close: </call>
+
+          # For an SLM that was not trained to write commands.
+          - name: prompted
+            pair: default
+            policy: prompted
+            #prompted:                       # absent: the text built in
+              #system: "Write <call>n</call> where a stronger model should write the next n tokens."
+              #examples:
+                #- question: "A box holds 12 pens. How many pens are in 7 boxes?"
+                  #answer: "There are 7 boxes. <call>24</call> 7 * 12 = 84. The answer is 84."
+
+          - name: slm
+            pair: default
+            policy: slm
+
+          - name: llm
+            pair: default
+            policy: llm
+
+        # How the process ends.
+        shutdown:
+          deadline: 30s              # time that running requests get to finish
+
+        # What is logged to standard error.
+        log:
+          format: text               # text | json
+          level: info                # debug | info | warning | error
+
+        # The API keys that are handed to callers.
+        keys:
+          prefix: sk-relay           # how new keys begin
+
+        """
+}

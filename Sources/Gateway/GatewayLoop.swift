@@ -1,0 +1,173 @@
+internal import Accounting
+internal import Configuration
+internal import HTTPServer
+internal import Reactor
+internal import Telemetry
+internal import Wire
+
+/// The gateway on one loop: routes, admission and the requests under way. *Loop thread.*
+final class GatewayLoop: HTTPHandler, SessionOwner {
+    private let core: LoopCore
+    private let server: HTTPServer
+    private let started = LoopCore.wallClock()
+    private var sessions: [ObjectIdentifier: RequestSession] = [:]
+    private var isDraining = false
+    private var onDrained: (() -> Void)?
+
+    init(_ settings: GatewaySettings, socket: consuming ListenSocket, loop: EventLoop) throws(SystemError) {
+        core = try LoopCore(settings, loop: loop)
+        let listen = settings.configuration.listen
+        server = try HTTPServer(
+            loop: loop, socket: socket,
+            limits: HTTPServerLimits(
+                body: listen.bodyLimit, header: listen.headerLimit, connections: listen.connectionLimit,
+                idle: listen.idleTimeout))
+        server.handler = self
+    }
+
+    // MARK: Stopping
+
+    /// Accepts nothing more and calls `onDrained` when the last request is over. Requests that are not over after
+    /// `deadline` are cut.
+    func drain(deadline: Duration, _ onDrained: @escaping () -> Void) {
+        isDraining = true
+        self.onDrained = onDrained
+        server.quiesce()
+        core.logger.info("draining", ["requests": .integer(sessions.count)])
+        core.loop.schedule(after: deadline) { [weak self] in
+            guard let self else { return }
+            for session in sessions.values { session.cut() }
+        }
+        finishDraining()
+    }
+
+    private func finishDraining() {
+        guard isDraining, sessions.isEmpty, let onDrained else { return }
+        self.onDrained = nil
+        // The last responses still have to leave the sockets' buffers.
+        core.loop.schedule(after: .milliseconds(50)) { [server] in
+            server.stop()
+            onDrained()
+        }
+    }
+
+    func sessionEnded(_ session: RequestSession) {
+        sessions[ObjectIdentifier(session)] = nil
+        finishDraining()
+    }
+
+    // MARK: Routes
+
+    func began(_ exchange: HTTPExchange) {
+        // What is wrong with the head is said before the body is read.
+        guard let route = Route(exchange.path) else {
+            return exchange.respond(.notFound(method: exchange.method, path: exchange.path))
+        }
+        guard route.accepts(exchange.method) else {
+            exchange.respond(
+                .methodNotAllowed(allowed: route.methods), headers: [("allow", route.methods)])
+            return
+        }
+        if case .inference = route, let length = exchange.header("content-length").flatMap({ Int($0) }),
+            length > core.configuration.listen.bodyLimit
+        {
+            exchange.respond(.requestTooLarge(limit: core.configuration.listen.bodyLimit))
+        }
+    }
+
+    func received(_ exchange: HTTPExchange) {
+        switch Route(exchange.path) {
+        case .liveness: exchange.respond(status: 200, headers: GatewayLoop.json, body: Array(#"{"status":"ok"}"#.utf8))
+        case .readiness: readiness(exchange)
+        case .models: authenticated(exchange) { [self] _ in models(exchange) }
+        case .model(let name): authenticated(exchange) { [self] _ in model(exchange, name) }
+        case .inference(let endpoint): authenticated(exchange) { [self] in admit(exchange, endpoint, $0) }
+        case nil: exchange.respond(.notFound(method: exchange.method, path: exchange.path))
+        }
+    }
+
+    private static let json = [("content-type", "application/json")]
+
+    private func readiness(_ exchange: HTTPExchange) {
+        let state: StaticString? =
+            isDraining ? "draining" : !core.keys.isReady ? "database_unavailable" : core.ledger.isFull ? "ledger_full" : nil
+        var body: [UInt8] = []
+        body.append(json: #"{"status":""#)
+        body.append(json: state ?? "ready")
+        body.append(json: #""}"#)
+        exchange.respond(status: state == nil ? 200 : 503, headers: GatewayLoop.json, body: body)
+    }
+
+    private func models(_ exchange: HTTPExchange) {
+        let created = Int(started.microseconds / 1_000_000)
+        let list = core.catalog.models.map { ModelList.Model(id: $0.name, created: created) }
+        exchange.respond(status: 200, headers: GatewayLoop.json, body: ModelList.body(list))
+    }
+
+    private func model(_ exchange: HTTPExchange, _ name: String) {
+        guard let model = core.catalog.model(name) else { return exchange.respond(.modelNotFound(name)) }
+        let created = Int(started.microseconds / 1_000_000)
+        exchange.respond(
+            status: 200, headers: GatewayLoop.json, body: ModelList.Model(id: model.name, created: created).body())
+    }
+
+    // MARK: Admission
+
+    /// Calls `next` when the request carries a valid key, and answers otherwise.
+    private func authenticated(_ exchange: HTTPExchange, _ next: @escaping (Caller) -> Void) {
+        guard let key = GatewayLoop.presentedKey(exchange) else { return exchange.respond(.invalidAPIKey()) }
+        let bound = LoopBound((exchange, next), on: core.loop)
+        let now = core.keys.check(key, on: core.loop) { check in
+            let (exchange, next) = bound.value
+            GatewayLoop.proceed(exchange, check, next)
+        }
+        if let now { GatewayLoop.proceed(exchange, now, next) }
+    }
+
+    private static func proceed(_ exchange: HTTPExchange, _ check: KeyCheck, _ next: (Caller) -> Void) {
+        switch check {
+        case .caller(let caller): next(caller)
+        case .refused: exchange.respond(.invalidAPIKey())
+        case .unavailable: exchange.respond(.unavailable("The gateway cannot reach its database."))
+        }
+    }
+
+    private static func presentedKey(_ exchange: HTTPExchange) -> String? {
+        if let value = exchange.header("authorization") {
+            let parts = value.split(separator: " ", maxSplits: 1)
+            guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
+            return String(parts[1].drop { $0 == " " })
+        }
+        return exchange.header("x-api-key")
+    }
+
+    private func admit(_ exchange: HTTPExchange, _ endpoint: Endpoint, _ caller: Caller) {
+        do throws(WireError) {
+            guard !isDraining else { throw .unavailable("The gateway is being stopped.") }
+            guard caller.scopes.contains("inference") else { throw .permissionDenied("request completions") }
+            guard !exchange.isBodyOver else { throw .requestTooLarge(limit: server.limits.body) }
+            if let type = exchange.header("content-type"), !type.lowercased().hasPrefix("application/json") {
+                throw .unsupportedMediaType()
+            }
+            guard !core.ledger.isFull else { throw .unavailable("The ledger cannot keep up.") }
+            let request = try InferenceRequest(
+                parsing: exchange.body, endpoint: endpoint,
+                limits: InferenceRequest.Limits(choices: core.configuration.listen.maxChoices), with: &core.parser)
+            guard let model = core.catalog.model(request.model) else { throw .modelNotFound(request.model) }
+            try request.check(for: model.policyClass)
+            start(request, model, caller, exchange)
+        } catch {
+            exchange.respond(error)
+        }
+    }
+
+    private func start(_ request: InferenceRequest, _ model: PublicModel, _ caller: Caller, _ exchange: HTTPExchange) {
+        let now = LoopCore.wallClock()
+        exchange.releaseBody()
+        let session = RequestSession(
+            request, model: model, caller: caller, exchange: exchange, id: LoopCore.newID(now), at: now, core: core,
+            owner: self)
+        sessions[ObjectIdentifier(session)] = session
+        session.begin()
+    }
+}

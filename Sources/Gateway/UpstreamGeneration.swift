@@ -1,0 +1,174 @@
+internal import HTTPClient
+internal import Reactor
+internal import RelayCore
+internal import Wire
+
+/// Who reads a generation. *Loop thread.*
+protocol GenerationReader: AnyObject {
+    /// The next part, possibly without text. `running` is the server's own count so far, where it tells one.
+    func generation(_ generation: UpstreamGeneration, wrote chunk: UpstreamChunk)
+    /// Over, well or not. Called once, also after `cancel`.
+    func generationEnded(_ generation: UpstreamGeneration, _ end: UpstreamGeneration.End)
+}
+
+/// One request to one model server and its streamed answer. *Loop thread.*
+final class UpstreamGeneration: HTTPTransferDelegate {
+    /// How it ended, with all counts that are known.
+    struct End {
+        enum Kind {
+            case finished(GenerationEnd.Finish, stopReason: [UInt8]?)
+            case cancelled
+            case failed(UpstreamFailure)
+        }
+        var kind: Kind
+        var promptTokens: Int?
+        var cachedTokens: Int?
+        var generatedTokens: Int
+        var source: CountSource
+    }
+
+    let link: UpstreamPool.Link
+    /// Whether any text has arrived: from then on there is no second attempt (rule F5).
+    private(set) var hasText = false
+    private(set) var firstText: ContinuousClock.Instant?
+    private weak var reader: (any GenerationReader)?
+    private let core: LoopCore
+    private var transfer: HTTPTransfer?
+    private var events = SSEParser(limit: 8 << 20)
+    private var plainBody: [UInt8]?
+    private var usage: UpstreamChunk.Usage?
+    private var runningTokens: Int?
+    private var textChunks = 0
+    private var finish: GenerationEnd.Finish?
+    private var stopReason: [UInt8]?
+    private var isOver = false
+
+    /// Bytes of an error body that are kept.
+    private static let bodyLimit = 8 << 20
+
+    init(link: UpstreamPool.Link, core: LoopCore, reader: any GenerationReader) {
+        self.link = link
+        self.core = core
+        self.reader = reader
+    }
+
+    /// Sends the request. A failure is told in the loop's next turn, never from inside this call.
+    func start(_ body: [UInt8], isChat: Bool) {
+        do throws(HTTPClientError) {
+            transfer = try link.client.start(
+                url: isChat ? link.chat : link.completions, headers: link.headers, body: body,
+                timeouts: link.timeouts, delegate: self)
+        } catch {
+            let failure = UpstreamFailure(error)
+            core.loop.atTurnEnd { [self] in end(.failed(failure)) }
+        }
+    }
+
+    /// Stops reading and closes the connection, so that the server frees its slot.
+    func cancel() { end(.cancelled) }
+
+    func pause() { transfer?.pause() }
+    func resume() { transfer?.resume() }
+
+    /// Tokens generated as far as is known: what the server counts, else the parts that came.
+    var tokensSoFar: (count: Int, source: CountSource) {
+        if let completion = usage?.completion { return (completion, .reported) }
+        if let runningTokens { return (runningTokens, .counted) }
+        return (textChunks, .estimated)
+    }
+
+    private func end(_ kind: End.Kind) {
+        guard !isOver else { return }
+        isOver = true
+        transfer?.cancel()
+        transfer = nil
+        var tokens = tokensSoFar
+        // A usage that came while the generation went on is a running count, not the final one.
+        if case .finished = kind {} else if tokens.source == .reported, finish == nil { tokens.source = .counted }
+        let end = End(
+            kind: kind, promptTokens: usage?.prompt, cachedTokens: usage?.cachedPrompt, generatedTokens: tokens.count,
+            source: tokens.source)
+        reader?.generationEnded(self, end)
+    }
+
+    // MARK: The transfer
+
+    func transfer(_ transfer: HTTPTransfer, received bytes: [UInt8], status: Int) {
+        if plainBody == nil, status != 200 || (textChunks == 0 && usage == nil && isPlain(bytes)) { plainBody = [] }
+        if let known = plainBody?.count {
+            plainBody?.append(contentsOf: bytes.prefix(UpstreamGeneration.bodyLimit - known))
+            return
+        }
+        var chunks: [UpstreamChunk] = []
+        do throws(WireError) {
+            try events.push(bytes.span) { (data) throws(WireError) in
+                chunks.append(try UpstreamChunk(parsing: data, with: &core.parser))
+            }
+        } catch {
+            for chunk in chunks where !isOver { take(chunk) }
+            return end(.failed(UpstreamFailure(label: "bad_stream", detail: error.message)))
+        }
+        for chunk in chunks where !isOver { take(chunk) }
+        if !isOver, events.isDone { endOfStream() }
+    }
+
+    /// Whether a stream begins like a JSON document: a server that does not stream.
+    private func isPlain(_ bytes: [UInt8]) -> Bool {
+        !events.isInsideEvent && bytes.first { $0 > 0x20 } == UInt8(ascii: "{")
+    }
+
+    func transferEnded(_ transfer: HTTPTransfer, status: Int) {
+        guard status == 200 else {
+            let fault = plainBody.flatMap { try? UpstreamChunk(parsing: $0, with: &core.parser) }?.fault
+            return end(.failed(UpstreamFailure(status: status, fault: fault)))
+        }
+        if let plainBody {
+            guard let chunk = try? UpstreamChunk(parsing: plainBody, with: &core.parser) else {
+                return end(.failed(UpstreamFailure(label: "bad_stream", detail: "the answer is neither a stream nor JSON")))
+            }
+            take(chunk)
+        }
+        if !isOver { endOfStream() }
+    }
+
+    func transferFailed(_ transfer: HTTPTransfer, _ error: HTTPClientError) {
+        // Some servers close the connection roughly after the last event: what was said is complete.
+        if finish != nil { return endOfStream() }
+        end(.failed(UpstreamFailure(error)))
+    }
+
+    private func take(_ chunk: UpstreamChunk) {
+        if let fault = chunk.fault {
+            let context = fault.isContextExceeded
+            return end(.failed(context ? UpstreamFailure(status: 400, fault: fault) : UpstreamFailure(
+                label: "error_event", detail: fault.message)))
+        }
+        if let usage = chunk.usage { self.usage = usage }
+        if let running = chunk.runningTokens { runningTokens = max(running, runningTokens ?? 0) }
+        if !chunk.text.isEmpty {
+            textChunks += 1
+            hasText = true
+            if firstText == nil { firstText = core.loop.now }
+        }
+        if let reason = chunk.finishReason {
+            finish = UpstreamGeneration.finish(reason)
+            if case .string(let text) = chunk.stopReason { stopReason = text }
+        }
+        reader?.generation(self, wrote: chunk)
+    }
+
+    private static func finish(_ reason: String) -> GenerationEnd.Finish {
+        switch reason {
+        case "stop": .stop
+        case "length": .length
+        default: .other(reason)
+        }
+    }
+
+    private func endOfStream() {
+        guard let finish else {
+            return end(.failed(UpstreamFailure(label: "cut_stream", detail: "the stream ended without a finish reason")))
+        }
+        end(.finished(finish, stopReason: stopReason))
+    }
+}

@@ -1,0 +1,47 @@
+/// The settings of a ledger writer.
+package struct LedgerConfiguration: Sendable {
+    /// libpq's connection string or URI.
+    package var connection: String
+    /// Bytes of records without an acknowledgement, over which `isFull` holds. Default 64 MiB.
+    package var queueLimit = 64 << 20
+    /// Requests in one batch, which is one statement and one commit. Default 512.
+    package var batchLimit = 512
+    /// Bytes in one batch. Default 8 MiB; a record larger than that is a batch of its own.
+    package var batchBytes = 8 << 20
+    /// A batch without an answer is sent again over a new connection after this. Default 30 s.
+    package var answerTimeout: Duration = .seconds(30)
+
+    package init(connection: String) { self.connection = connection }
+}
+
+/// What became of a record.
+package enum LedgerResult: Sendable, Equatable {
+    /// Its rows are durable.
+    case committed
+    /// The database refused its values; it lies in `dead_letters`, durable.
+    case deadLettered
+    /// The writer was stopped first; the record may or may not have been written.
+    case stopped
+}
+
+/// The writer's counters since its start.
+package struct LedgerStatistics: Sendable, Equatable {
+    /// Statements that were committed, and the records in them (replays included).
+    package var batches = 0
+    package var requests = 0
+    package var segments = 0
+    /// Batches sent again after an error or a lost connection.
+    package var retries = 0
+    package var deadLetters = 0
+    /// Connections made.
+    package var connects = 0
+    /// Records without an acknowledgement, and their bytes in memory (estimated).
+    package var queuedRecords = 0
+    package var queuedBytes = 0
+    package var isConnected = false
+    /// Microseconds from sending to the answer, summed over `batches`; and the last one's.
+    package var commitMicroseconds: Int64 = 0
+    package var lastCommitMicroseconds: Int64 = 0
+    /// For the operator's log; cleared by the next success.
+    package var lastError: String?
+}

@@ -1,0 +1,128 @@
+internal import Accounting
+internal import Postgres
+
+/// The statements of the ledger writer.
+enum LedgerStatement {
+    /// `off` and `local` would acknowledge what a crash, or the loss of a machine, can take back.
+    static let secureCommit: PostgresStatement = """
+        SELECT set_config('synchronous_commit', 'on', false)
+        WHERE current_setting('synchronous_commit') IN ('off', 'local')
+        """
+
+    static let bury: PostgresStatement = """
+        INSERT INTO dead_letters (request_id, sqlstate, record) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+        """
+
+    /// Inserts requests and, only for those that were not there, everything that belongs to them: so a replay changes
+    /// nothing. All or nothing, in one round trip. Usage rows are locked in the order of their key, so that two gateways
+    /// cannot block each other.
+    static let insert: PostgresStatement = """
+        WITH new_requests AS (
+            INSERT INTO requests (
+                id, tenant_id, key_id, model, policy, policy_version, propensity, endpoint, is_stream, choices,
+                started_at, finished_at, outcome, finish, error_code, degraded, calls, malformed, prompt_tokens,
+                slm_tokens, llm_tokens, command_tokens, visible_tokens)
+            SELECT * FROM unnest(
+                $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::float8[], $8::text[],
+                $9::bool[], $10::int8[], $11::timestamptz[], $12::timestamptz[], $13::text[], $14::text[],
+                $15::text[], $16::text[], $17::int8[], $18::int8[], $19::int8[], $20::int8[], $21::int8[],
+                $22::int8[], $23::int8[])
+            ON CONFLICT DO NOTHING
+            RETURNING id, tenant_id, key_id, model, started_at
+        ), new_segments AS (
+            INSERT INTO segments (
+                request_id, choice, seq, attempt, role, model, upstream, requested, granted, prompt_tokens,
+                cached_tokens, generated_tokens, command_tokens, source, command_source, finish, started_at,
+                first_token_us, duration_us, error)
+            SELECT s.* FROM unnest(
+                $24::uuid[], $25::int8[], $26::int8[], $27::int8[], $28::text[], $29::text[], $30::text[],
+                $31::int8[], $32::int8[], $33::int8[], $34::int8[], $35::int8[], $36::int8[], $37::text[],
+                $38::text[], $39::text[], $40::timestamptz[], $41::int8[], $42::int8[], $43::text[]
+            ) AS s (
+                request_id, choice, seq, attempt, role, model, upstream, requested, granted, prompt_tokens,
+                cached_tokens, generated_tokens, command_tokens, source, command_source, finish, started_at,
+                first_token_us, duration_us, error)
+            JOIN new_requests r ON r.id = s.request_id
+            RETURNING request_id, role, model, generated_tokens, command_tokens, prompt_tokens, cached_tokens
+        ), new_payloads AS (
+            INSERT INTO payloads (request_id, part, sha256, body)
+            SELECT p.* FROM unnest($44::uuid[], $45::text[], $46::bytea[], $47::bytea[])
+                AS p (request_id, part, sha256, body)
+            JOIN new_requests r ON r.id = p.request_id
+        ), new_usage AS (
+            INSERT INTO usage_hourly AS u (
+                tenant_id, hour, key_id, model, role, upstream_model, requests, segments, generated_tokens,
+                command_tokens, prompt_tokens, cached_tokens, prompts_unknown)
+            SELECT r.tenant_id, date_trunc('hour', r.started_at, 'UTC'), r.key_id, r.model, s.role, s.model,
+                count(DISTINCT s.request_id), count(*), sum(s.generated_tokens)::int8, sum(s.command_tokens)::int8,
+                coalesce(sum(s.prompt_tokens), 0)::int8, coalesce(sum(s.cached_tokens), 0)::int8,
+                count(*) FILTER (WHERE s.prompt_tokens IS NULL)
+            FROM new_segments s JOIN new_requests r ON r.id = s.request_id
+            GROUP BY 1, 2, 3, 4, 5, 6
+            ORDER BY 1, 2, 3, 4, 5, 6
+            ON CONFLICT (tenant_id, hour, key_id, model, role, upstream_model) DO UPDATE SET
+                requests = u.requests + excluded.requests,
+                segments = u.segments + excluded.segments,
+                generated_tokens = u.generated_tokens + excluded.generated_tokens,
+                command_tokens = u.command_tokens + excluded.command_tokens,
+                prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
+                cached_tokens = u.cached_tokens + excluded.cached_tokens,
+                prompts_unknown = u.prompts_unknown + excluded.prompts_unknown
+        )
+        SELECT count(*) AS inserted FROM new_requests
+        """
+
+    /// The binds of `insert`, one array per column.
+    static func binds(_ records: [RequestRecord]) -> [PostgresValue] {
+        requestBinds(records) + segmentBinds(records) + payloadBinds(records)
+    }
+
+    private static func requestBinds(_ records: [RequestRecord]) -> [PostgresValue] {
+        [
+            .uuids(records.lazy.map(\.id)), .uuids(records.lazy.map(\.tenant)), .uuids(records.lazy.map(\.key)),
+            .texts(records.lazy.map { storable($0.model) }), .texts(records.lazy.map { storable($0.policy) }),
+            .texts(records.lazy.map { storable($0.policyVersion) }), .float8s(records.lazy.map(\.propensity)),
+            .texts(records.lazy.map { storable($0.endpoint) }), .bools(records.lazy.map(\.isStream)),
+            .int8s(records.lazy.map { Int64($0.choices) }), .timestamps(records.lazy.map(\.started)),
+            .timestamps(records.lazy.map(\.finished)), .texts(records.lazy.map(\.outcome.rawValue)),
+            .texts(records.lazy.map { storable($0.finish) }), .texts(records.lazy.map { $0.errorCode.map(storable) }),
+            .texts(records.lazy.map { $0.degraded.map(storable) }), .int8s(records.lazy.map { Int64($0.calls) }),
+            .int8s(records.lazy.map { Int64($0.malformed) }), .int8s(records.lazy.map { Int64($0.promptTokens) }),
+            .int8s(records.lazy.map { Int64($0.slmTokens) }), .int8s(records.lazy.map { Int64($0.llmTokens) }),
+            .int8s(records.lazy.map { Int64($0.commandTokens) }), .int8s(records.lazy.map { Int64($0.visibleTokens) }),
+        ]
+    }
+
+    private static func segmentBinds(_ records: [RequestRecord]) -> [PostgresValue] {
+        let all = records.flatMap(\.segments)
+        let ids = records.flatMap { record in record.segments.lazy.map { _ in record.id } }
+        return [
+            .uuids(ids), .int8s(all.lazy.map { Int64($0.choice) }), .int8s(all.lazy.map { Int64($0.sequence) }),
+            .int8s(all.lazy.map { Int64($0.attempt) }), .texts(all.lazy.map { storable($0.role) }),
+            .texts(all.lazy.map { storable($0.model) }), .texts(all.lazy.map { storable($0.upstream) }),
+            .int8s(all.lazy.map { $0.requested.map(Int64.init) }), .int8s(all.lazy.map { $0.granted.map(Int64.init) }),
+            .int8s(all.lazy.map { $0.promptTokens.map(Int64.init) }),
+            .int8s(all.lazy.map { $0.cachedTokens.map(Int64.init) }),
+            .int8s(all.lazy.map { Int64($0.generatedTokens) }), .int8s(all.lazy.map { Int64($0.commandTokens) }),
+            .texts(all.lazy.map { storable($0.source) }), .texts(all.lazy.map { storable($0.commandSource) }),
+            .texts(all.lazy.map { storable($0.finish) }), .timestamps(all.lazy.map(\.started)),
+            .int8s(all.lazy.map(\.firstTokenMicroseconds)), .int8s(all.lazy.map(\.durationMicroseconds)),
+            .texts(all.lazy.map { $0.error.map(storable) }),
+        ]
+    }
+
+    private static func payloadBinds(_ records: [RequestRecord]) -> [PostgresValue] {
+        let all = records.flatMap(\.payloads)
+        let ids = records.flatMap { record in record.payloads.lazy.map { _ in record.id } }
+        return [
+            .uuids(ids), .texts(all.lazy.map { storable($0.part) }), .byteas(all.lazy.map(\.sha256)),
+            .byteas(all.lazy.map(\.body)),
+        ]
+    }
+
+    /// PostgreSQL's text cannot hold NUL; U+FFFD stands for it.
+    static func storable(_ text: String) -> String {
+        guard text.utf8.contains(0) else { return text }
+        return String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value == 0 ? "\u{FFFD}" : $0 }))
+    }
+}

@@ -1,0 +1,30 @@
+internal import Arguments
+internal import Glibc
+
+/// The program: finds the command, runs it, says how it went.
+@main
+enum RelayGate {
+    static let root = Arguments.Command(
+        "relaygate", "a gateway that relays between a small and a large language model",
+        subcommands: [
+            ServeCommand.command, MigrateCommand.command, TenantCommand.command, KeyCommand.command,
+            ConfigCommand.command,
+        ])
+
+    static func main() {
+        do throws(CommandExit) {
+            let arguments = try root.parse(Array(CommandLine.arguments.dropFirst()))
+            switch arguments.path.first {
+            case "serve": try ServeCommand.run(arguments)
+            case "migrate": try MigrateCommand.run(arguments)
+            case "tenant": try TenantCommand.run(arguments)
+            case "key": try KeyCommand.run(arguments)
+            case "config": try ConfigCommand.run(arguments)
+            default: preconditionFailure("a command that is declared is run")
+            }
+        } catch {
+            Terminal.write(error.text + "\n", to: error.goesToStandardOutput ? STDOUT_FILENO : STDERR_FILENO)
+            exit(error.exitCode)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+internal import Glibc
+
+/// Output of the tools.
+enum Terminal {
+    /// Writes all of a text at once, so that it is not lost in a buffer when the process is replaced or killed.
+    static func write(_ text: String, to fd: Int32 = STDOUT_FILENO) {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(fd, $0.baseAddress, $0.count) }
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    static func line(_ text: String = "") { write(text + "\n") }
+
+    static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+
+    /// Rows in columns as wide as their widest cell. Columns in `right` are aligned at the right.
+    static func table(_ header: [String], _ rows: [[String]], right: Set<Int> = []) -> String {
+        var widths = header.map(\.count)
+        for row in rows { for (index, cell) in row.enumerated() { widths[index] = max(widths[index], cell.count) } }
+        let lines = ([header] + rows).map { row in
+            row.enumerated().map { index, cell in
+                let space = String(repeating: " ", count: widths[index] - cell.count)
+                return right.contains(index) ? space + cell : cell + space
+            }.joined(separator: "  ")
+        }
+        return lines.map { String($0.reversed().drop { $0 == " " }.reversed()) }.joined(separator: "\n") + "\n"
+    }
+}
+
+extension String {
+    /// As a JSON string with its quotes.
+    var json: String {
+        var text = "\""
+        for scalar in unicodeScalars {
+            switch scalar {
+            case "\"": text += "\\\""
+            case "\\": text += "\\\\"
+            case "\n": text += "\\n"
+            case _ where scalar.value < 0x20:
+                let digits = String(scalar.value, radix: 16)
+                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text + "\""
+    }
+}

@@ -1,0 +1,23 @@
+/// One numbered change of the schema. Once landed, its file is never edited: the next change is the next number.
+package struct Migration: Sendable, Equatable {
+    /// From 1, without gaps.
+    package let version: Int
+    package let name: String
+    package let sql: [UInt8]
+
+    package init(version: Int, name: String, sql: [UInt8]) {
+        self.version = version
+        self.name = name
+        self.sql = sql
+    }
+}
+
+/// The migrations of this build, oldest first. The files beside this one are compiled into the program.
+package enum Migrations {
+    /// SwiftPM names a resource after its file and puts an underscore in the place of the first digit.
+    package static let all = [
+        Migration(version: 1, name: "control", sql: PackageResources._001_control_sql),
+        Migration(version: 2, name: "ledger", sql: PackageResources._002_ledger_sql),
+        Migration(version: 3, name: "usage", sql: PackageResources._003_usage_sql),
+    ]
+}
