@@ -112,9 +112,12 @@ struct Cluster: Sendable {
                     .startFailed, "processes of an earlier PostgreSQL do not end (\(left)); end them and try again")
             }
         }
-        // PostgreSQL removes a stale pid file itself, except when the id belongs to another process by now. No
-        // process of this cluster lives and the lock is ours, so nobody else can be starting it.
-        _ = unsafe unlink(layout.data + "/postmaster.pid")
+        // PostgreSQL removes stale lock files itself, except when the id in them is taken: by another process by now,
+        // or by the old server as a zombie that nobody reaps. No process of this cluster lives and the lock is ours,
+        // so nobody else can be starting it.
+        for path in [layout.data + "/postmaster.pid", layout.socket, layout.socket + ".lock"] {
+            _ = unsafe unlink(path)
+        }
     }
 
     private func waitUntilReady(progress: (ProgressEvent) -> Void) throws(EmbeddedPostgresError) {

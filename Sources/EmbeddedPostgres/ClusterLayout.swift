@@ -40,6 +40,8 @@ struct ClusterLayout: Sendable, Equatable {
 
     /// The data directory of PostgreSQL.
     var data: String { root + "/data" }
+    /// The socket itself.
+    var socket: String { Self.socketPath(in: socketDirectory) }
     /// What the server prints.
     var log: String { root + "/postgres.log" }
     /// Held by the `relaygate up` that owns the cluster.

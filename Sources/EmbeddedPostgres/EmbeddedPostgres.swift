@@ -122,7 +122,7 @@ package final class EmbeddedPostgres: Sendable {
             } catch {
                 guard error.code == .lockHeld else { throw error }
                 if let owner = FileLock.liveOwner(path: path) {
-                    throw LocalSystemError(.lockHeld, "relaygate is already running here (pid \(owner)); stop it first")
+                    throw LocalSystemError(.lockHeld, "relaygate already runs here (pid \(owner)); stop it first")
                 }
                 // The owner is dead, so it is the guard that holds the lock while it stops the server.
                 lock = try FileLock.wait(path: path, limitSeconds: 70) { seconds in
@@ -148,7 +148,8 @@ package final class EmbeddedPostgres: Sendable {
         if reachable, Cluster.hasData(inside.data) || !Cluster.hasData(elsewhere.data) { return inside }
         if Cluster.hasData(inside.data) {
             throw EmbeddedPostgresError(
-                .directory, "the user postgres can no longer enter \(place), where its data is; give it the right "
+                .directory,
+                "the user postgres can no longer enter \(place), where its data is; give it the right "
                     + "to (chmod a+x on the directories above)")
         }
         do {

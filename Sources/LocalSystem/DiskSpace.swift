@@ -29,7 +29,8 @@ package enum DiskSpace {
         guard let available = availableBytes(at: path), available < needed else { return }
         throw LocalSystemError(
             .diskSpace,
-            "\(purpose) needs \(megabytes(needed)) MB of disk space at \(path), and \(megabytes(available)) MB are free")
+            "\(purpose) needs \(megabytes(needed)) MB of disk space at \(path), "
+                + "and \(megabytes(available)) MB are free")
     }
 
     private static func megabytes(_ bytes: Int64) -> Int64 {

@@ -7,18 +7,20 @@ enum RelayGate {
     static let root = Arguments.Command(
         "relaygate", "a gateway that relays between a small and a large language model",
         subcommands: [
-            ServeCommand.command, MigrateCommand.command, TenantCommand.command, KeyCommand.command,
-            ConfigCommand.command,
+            UpCommand.command, ServeCommand.command, MigrateCommand.command, TenantCommand.command, KeyCommand.command,
+            TraceCommand.command, ConfigCommand.command,
         ])
 
     static func main() {
         do throws(CommandExit) {
             let arguments = try root.parse(Array(CommandLine.arguments.dropFirst()))
             switch arguments.path.first {
+            case "up": try UpCommand.run(arguments)
             case "serve": try ServeCommand.run(arguments)
             case "migrate": try MigrateCommand.run(arguments)
             case "tenant": try TenantCommand.run(arguments)
             case "key": try KeyCommand.run(arguments)
+            case "trace": try TraceCommand.run(arguments)
             case "config": try ConfigCommand.run(arguments)
             default: preconditionFailure("a command that is declared is run")
             }

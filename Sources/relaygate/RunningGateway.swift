@@ -18,7 +18,7 @@ struct RunningGateway {
     /// Starts everything. The database must be reachable and its schema current.
     static func start(_ configuration: GatewayConfiguration, logger: Logger) throws(CommandExit) -> RunningGateway {
         try Database.requireCurrentSchema(configuration)
-        do throws(SystemError) {
+        do {
             var ledgerSettings = Store.LedgerConfiguration(connection: configuration.postgres.url.reveal())
             ledgerSettings.queueLimit = configuration.ledger.queueLimit
             ledgerSettings.batchLimit = configuration.ledger.batchLimit
@@ -27,19 +27,34 @@ struct RunningGateway {
             keySettings.connections = configuration.postgres.connections
             keySettings.outageGrace = configuration.postgres.outageGrace
             let keys = KeyDirectory(keySettings, loop: ledger.loop) { Clock.now() }
+            guard waitUntilReady(keys) else {
+                throw CommandExit.failure("the database does not answer; see whether it is overloaded")
+            }
             let settings = GatewaySettings(
                 configuration: configuration, keys: StoredKeys(directory: keys), ledger: StoredLedger(writer: ledger),
                 logger: logger, policyVersion: version(configuration))
             let gateway = try Gateway.start(settings)
             return RunningGateway(configuration: configuration, gateway: gateway, ledger: ledger, keys: keys)
+        } catch let exit as CommandExit {
+            throw exit
         } catch {
             let listen = configuration.listen
-            if error.code == EADDRINUSE {
+            if (error as? SystemError)?.code == EADDRINUSE {
                 throw .failure(
                     "port \(listen.port) of \(listen.host) is in use; stop what listens there or choose another port")
             }
             throw .failure("cannot listen on \(listen.host):\(listen.port): \(error)")
         }
+    }
+
+    /// Keys are known from the first poll of the database on; a gateway that listens before would refuse its first callers.
+    private static func waitUntilReady(_ keys: KeyDirectory) -> Bool {
+        let deadline = ContinuousClock.now + .seconds(5)
+        while !keys.isReady {
+            guard ContinuousClock.now < deadline else { return false }
+            usleep(5000)
+        }
+        return true
     }
 
     /// The base of the API.

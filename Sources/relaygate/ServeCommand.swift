@@ -1,8 +1,6 @@
 internal import Arguments
 internal import Configuration
 internal import Gateway
-internal import Glibc
-internal import Reactor
 internal import Telemetry
 
 /// `relaygate serve`: the daemon.
@@ -17,31 +15,14 @@ enum ServeCommand {
 
     static func run(_ arguments: ParsedArguments) throws(CommandExit) {
         let configuration = try ConfigurationOption.load(arguments)
-        // Before any thread exists, so that all of them leave the signals to this one.
-        Signals.block([SIGTERM, SIGINT])
+        let stop = try StopSignal.install()
         let logger = Logger(configuration.log)
         let running = try RunningGateway.start(configuration, logger: logger)
         Terminal.line("listening on \(running.url)")
         logger.info("serving", ["port": .integer(Int(running.gateway.port)), "loops": .integer(configuration.listen.loops)])
-        try waitForSignal()
+        stop.wait()
         logger.info("stopping")
         if !running.stop(logger) { throw .failure("stopped, but the ledger could not be written") }
         logger.info("stopped")
-    }
-
-    /// Returns at the first SIGTERM or SIGINT. A second one ends the process.
-    static func waitForSignal() throws(CommandExit) {
-        do throws(SystemError) {
-            let loop = try EventLoop(name: "signals")
-            let signals = try Signals([SIGTERM, SIGINT], on: loop) { _ in loop.stop() }
-            loop.run()
-            withExtendedLifetime(signals) {}
-        } catch {
-            throw .failure("cannot wait for signals: \(error)")
-        }
-        let impatient = try? LoopThread.start(name: "signals") { loop in
-            try? Signals([SIGTERM, SIGINT], on: loop) { _ in _exit(130) }
-        }
-        _ = impatient
     }
 }

@@ -3,8 +3,10 @@ internal import Glibc
 /// Output of the tools.
 enum Terminal {
     /// Writes all of a text at once, so that it is not lost in a buffer when the process is replaced or killed.
-    static func write(_ text: String, to fd: Int32 = STDOUT_FILENO) {
-        var rest = Array(text.utf8)[...]
+    static func write(_ text: String, to fd: Int32 = STDOUT_FILENO) { write(Array(text.utf8), to: fd) }
+
+    static func write(_ bytes: [UInt8], to fd: Int32) {
+        var rest = bytes[...]
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(fd, $0.baseAddress, $0.count) }
             if count < 0 && errno == EINTR { continue }
