@@ -77,10 +77,36 @@ let package = Package(
         .executableTarget(
             name: "FakeModel", dependencies: ["HTTPServer", "Reactor", "Wire"], path: "Tests/Support/FakeModel",
             swiftSettings: testSettings),
+        .target(
+            name: "TestSupport", dependencies: ["Postgres", "Reactor", "Store"], path: "Tests/Support/TestSupport",
+            swiftSettings: testSettings),
 
+        .testTarget(name: "AccountingTests", dependencies: ["Accounting"], swiftSettings: testSettings),
+        .testTarget(name: "ArgumentsTests", dependencies: ["Arguments"], swiftSettings: testSettings),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: testSettings),
+        .testTarget(
+            name: "EmbeddedPostgresTests", dependencies: ["EmbeddedPostgres", "LocalSystem"], swiftSettings: testSettings),
+        .testTarget(
+            name: "FakeModelTests", dependencies: ["FakeModel", "HTTPClient", "HTTPServer", "Reactor", "Wire"],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "GatewayTests", dependencies: ["Configuration", "Gateway", "RelayCore", "Wire"],
+            swiftSettings: testSettings),
         .testTarget(
             name: "HTTPTests", dependencies: ["HTTPClient", "HTTPServer", "Reactor"], swiftSettings: testSettings),
+        .testTarget(name: "LocalModelsTests", dependencies: ["LocalModels", "LocalSystem"], swiftSettings: testSettings),
+        .testTarget(name: "LocalSystemTests", dependencies: ["LocalSystem"], swiftSettings: testSettings),
+        .testTarget(name: "NotationTests", dependencies: ["Notation"], swiftSettings: testSettings),
+        .testTarget(
+            name: "PostgresTests", dependencies: ["Accounting", "Postgres", "Reactor", "TestSupport"],
+            swiftSettings: testSettings),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor"], swiftSettings: testSettings),
+        .testTarget(name: "RelayCoreTests", dependencies: ["RelayCore"], swiftSettings: testSettings),
+        .testTarget(
+            name: "StoreTests", dependencies: ["Accounting", "Migrations", "Postgres", "Reactor", "Store", "TestSupport"],
+            swiftSettings: testSettings),
+        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"], swiftSettings: testSettings),
+        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: testSettings),
     ],
     cxxLanguageStandard: .cxx17
 )

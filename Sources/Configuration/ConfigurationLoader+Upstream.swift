@@ -6,24 +6,23 @@ extension ConfigurationLoader {
         let dialect = reader.choice("dialect", UpstreamConfiguration.Dialect.self) ?? .openai
         let dialectIsKnown = reader.has("dialect")
         let template = reader.choice("template", UpstreamConfiguration.Template.self)
-        if dialectIsKnown, dialect == .openai, template == .server {
+        if dialectIsKnown, dialect == .openai || dialect == .sglang, template == .server {
             reader.add(
                 .outOfRange, "template",
-                "dialect openai has no template endpoint, use chatml, llama3 or plain")
+                "dialect \(dialect.rawValue) has no template endpoint, use chatml, llama3 or plain")
         }
         return UpstreamConfiguration(
             name: reader.text("name"), model: reader.text("model"), url: baseURL(&reader),
             dialect: dialect,
             apiKey: apiKey(&reader), contextWindow: reader.integerIfPresent("context_window"),
-            template: template ?? (dialect == .openai ? .chatml : .server),
+            template: template ?? (dialect == .llamacpp || dialect == .vllm ? .server : .chatml),
             continuation: reader.choice("continuation", UpstreamConfiguration.Continuation.self)
                 ?? .completions,
-            connections: reader.integer("connections"),
+            idleConnections: reader.integer("idle_connections"),
             connectTimeout: reader.duration("connect_timeout"),
             firstByteTimeout: reader.duration("first_byte_timeout"),
             idleTimeout: reader.duration("idle_timeout"),
             retries: reader.integer("retries"), maxTokens: reader.integer("max_tokens"),
-            stopString: reader.choice("stop_string", UpstreamConfiguration.StopString.self) ?? .auto,
             runningUsage: reader.booleanIfPresent("running_usage"),
             forbid: reader.choice("forbid", UpstreamConfiguration.Forbid.self) ?? .auto)
     }

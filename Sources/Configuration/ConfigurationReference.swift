@@ -84,10 +84,10 @@ package enum ConfigurationReference {
             "Sent as bearer token, by `env:NAME` or `file:/path`."),
         .init(
             "upstreams[].context_window", .integer(16...100_000_000), .absent,
-            "Tokens that fit the model; absent means the server is asked."),
+            "Tokens that fit the model; calls are clamped to what is left of it. Absent means that the server's own check decides."),
         .init(
             "upstreams[].template", .choice(UpstreamConfiguration.Template.allCases.map(\.rawValue)),
-            .derived("`server`, for `openai` it is `chatml`"),
+            .derived("`server` for `llamacpp` and `vllm`, else `chatml`"),
             "Who renders chat messages to a prompt: the server's own endpoint, or a template built in here."
         ),
         .init(
@@ -95,8 +95,8 @@ package enum ConfigurationReference {
             .choice(UpstreamConfiguration.Continuation.allCases.map(\.rawValue)),
             .value("completions"), "The endpoint by which the server continues a text."),
         .init(
-            "upstreams[].connections", .integer(1...65_536), .value("64"),
-            "Most connections to the server."),
+            "upstreams[].idle_connections", .integer(1...65_536), .value("256"),
+            "Connections to the server that each event loop keeps open for reuse."),
         .init(
             "upstreams[].connect_timeout", .duration(.milliseconds(10)...(.seconds(600))), .value("2s"),
             "Time to connect."),
@@ -113,9 +113,6 @@ package enum ConfigurationReference {
         .init(
             "upstreams[].max_tokens", .integer(1...100_000_000), .value("2048"),
             "Length of an answer when the caller sets none."),
-        .init(
-            "upstreams[].stop_string", .choice(UpstreamConfiguration.StopString.allCases.map(\.rawValue)),
-            .value("auto"), "Whether the server leaves the stop string in its text."),
         .init(
             "upstreams[].running_usage", .boolean, .derived("what the dialect offers"),
             "Whether stream chunks carry a running token count."),

@@ -41,16 +41,15 @@ extension GatewayConfiguration {
             url: http://127.0.0.1:18081/v1   # /completions is appended; without a path, /v1 is meant
             dialect: llamacpp                # llamacpp | vllm | sglang | openai
             #api_key: env:SMALL_API_KEY
-            #context_window: 8192            # in tokens; absent: the server is asked
-            template: server                 # server | chatml | llama3 | plain; for openai the default is chatml
+            #context_window: 8192            # in tokens; absent: the server decides
+            template: server                 # server | chatml | llama3 | plain; sglang, openai: chatml
             continuation: completions        # completions | chat
-            connections: 64
+            idle_connections: 256
             connect_timeout: 2s
             first_byte_timeout: 120s
             idle_timeout: 60s                # longest silence inside an answer
             retries: 1                       # only before the first byte
             max_tokens: 2048                 # length of an answer when the caller sets none
-            stop_string: auto                # excluded | included | auto: is the stop string left in the text?
             #running_usage: true             # absent: what the dialect offers
             forbid: auto                     # auto | none: how commands are forbidden
 

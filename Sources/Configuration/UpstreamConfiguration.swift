@@ -15,11 +15,6 @@ package struct UpstreamConfiguration: Sendable {
         case completions, chat
     }
 
-    /// Whether the server leaves the stop string in its text.
-    package enum StopString: String, Sendable, CaseIterable {
-        case excluded, included, auto
-    }
-
     /// How commands are forbidden (rule T4).
     package enum Forbid: String, Sendable, CaseIterable {
         case auto, none
@@ -32,11 +27,11 @@ package struct UpstreamConfiguration: Sendable {
     package var dialect: Dialect
     /// Bearer token; nil sends none.
     package var apiKey: Secret?
-    /// In tokens; nil means unknown, ask the server.
+    /// In tokens; nil means unknown: the server decides.
     package var contextWindow: Int?
     package var template: Template
     package var continuation: Continuation
-    package var connections: Int
+    package var idleConnections: Int
     package var connectTimeout: Duration
     package var firstByteTimeout: Duration
     package var idleTimeout: Duration
@@ -44,7 +39,6 @@ package struct UpstreamConfiguration: Sendable {
     package var retries: Int
     /// In tokens, when the caller sets no length.
     package var maxTokens: Int
-    package var stopString: StopString
     /// nil means what the dialect offers.
     package var runningUsage: Bool?
     package var forbid: Forbid

@@ -56,7 +56,13 @@ struct Dialect: Sendable {
         case .openai:
             (runningUsage, ban, chatContinuation, template) = (.none, .none, .flags, .none)
         }
-        self.runningUsage = upstream.runningUsage == false ? .none : runningUsage
+        // A server behind the plain dialect may know `continuous_usage_stats` all the same: the operator says so.
+        self.runningUsage =
+            switch upstream.runningUsage {
+            case false: .none
+            case true where upstream.dialect == .openai: .continuous
+            default: runningUsage
+            }
         self.ban = upstream.forbid == .none ? .none : ban
     }
 }

@@ -153,7 +153,8 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
             let request = try InferenceRequest(
                 parsing: exchange.body, endpoint: endpoint,
                 limits: InferenceRequest.Limits(choices: core.configuration.listen.maxChoices), with: &core.parser)
-            guard let model = core.catalog.model(request.model) else { throw .modelNotFound(request.model) }
+            let name = request.model == "default" ? caller.defaultModel ?? request.model : request.model
+            guard let model = core.catalog.model(name) else { throw .modelNotFound(name) }
             try request.check(for: model.policyClass)
             start(request, model, caller, exchange)
         } catch {

@@ -30,7 +30,7 @@ final class UpstreamPool {
             var fields = [(name: "Content-Type", value: "application/json"), (name: "Accept", value: "text/event-stream")]
             if let key = configuration.apiKey { fields.append((name: "Authorization", value: "Bearer " + key.reveal())) }
             let client = try HTTPClient(
-                loop: loop, connectTimeout: configuration.connectTimeout, idleConnections: configuration.connections)
+                loop: loop, connectTimeout: configuration.connectTimeout, idleConnections: configuration.idleConnections)
             links.append(
                 Link(
                     upstream: upstream, client: client, headers: HTTPHeaders(fields),

@@ -60,7 +60,9 @@ func withCStrings<Value>(
         var pointers = unsafe offsets.map { offset in unsafe buffer.baseAddress.map { unsafe $0 + offset } }
         unsafe pointers.append(nil)
         return unsafe pointers.withUnsafeBufferPointer { list in
-            guard let base = list.baseAddress else { preconditionFailure("the array ends with NULL, so it is not empty") }
+            guard let base = list.baseAddress else {
+                preconditionFailure("the array ends with NULL, so it is not empty")
+            }
             return unsafe body(base)
         }
     }

@@ -65,17 +65,24 @@ package final class PostgresConnection: PostgresDatabase {
     private func start() {
         let keywords = ["dbname", "fallback_application_name", "client_encoding"]
         let values = [configuration.connection, configuration.application, "UTF8"]
-        guard let raw = unsafe withCStrings(keywords, { keys in
-            unsafe withCStrings(values) { unsafe PQconnectStartParams(keys, $0, 1) }
-        }) else { preconditionFailure("libpq had no memory for a connection") }
+        guard
+            let raw = unsafe withCStrings(
+                keywords,
+                { keys in
+                    unsafe withCStrings(values) { unsafe PQconnectStartParams(keys, $0, 1) }
+                })
+        else { preconditionFailure("libpq had no memory for a connection") }
         handle = unsafe ConnectionHandle(owning: raw)
         let sink = unsafe Unmanaged.passUnretained(notices)
-        _ = unsafe PQsetNoticeReceiver(raw, { context, result in
-            guard let context = unsafe context, let result = unsafe result else { return }
-            unsafe Unmanaged<NoticeSink>.fromOpaque(context).takeUnretainedValue().take(result)
-        }, sink.toOpaque())
+        _ = unsafe PQsetNoticeReceiver(
+            raw,
+            { context, result in
+                guard let context = unsafe context, let result = unsafe result else { return }
+                unsafe Unmanaged<NoticeSink>.fromOpaque(context).takeUnretainedValue().take(result)
+            }, sink.toOpaque())
         connectTimer = loop.schedule(after: configuration.connectTimeout) { [weak self] in
-            self?.fail(PostgresError(.timedOut, detail: "no connection in \(self?.configuration.connectTimeout ?? .zero)"))
+            self?.fail(
+                PostgresError(.timedOut, detail: "no connection in \(self?.configuration.connectTimeout ?? .zero)"))
         }
         // The result is given in a later turn, so that the caller has returned before its completion runs.
         if unsafe PQstatus(raw) == CONNECTION_BAD {
@@ -152,8 +159,8 @@ package final class PostgresConnection: PostgresDatabase {
         add(PostgresCommand(.statement(statement, binds), completion))
     }
 
-    /// Runs SQL that may be several statements. It comes from migrations, never from input. Waits for the commands before
-    /// it, and those after it wait for it. The result has no rows that can be read.
+    /// Runs SQL that may be several statements. It comes from migrations, never from input. Waits for the commands
+    /// before it, and those after it wait for it. The result has no rows that can be read.
     package func execute(
         _ script: String, _ completion: @escaping (Result<PostgresRows, PostgresError>) -> Void
     ) {
@@ -201,7 +208,9 @@ package final class PostgresConnection: PostgresDatabase {
                 preparedCount += 1
                 let new = "s\(preparedCount)"
                 let types = binds.map(\.oid)
-                guard unsafe PQsendPrepare(raw, new, statement.cString, CInt(binds.count), types) == 1 else { return false }
+                guard unsafe PQsendPrepare(raw, new, statement.cString, CInt(binds.count), types) == 1 else {
+                    return false
+                }
                 command.awaitsPrepare = true
                 prepared[statement.identity] = new
                 name = new

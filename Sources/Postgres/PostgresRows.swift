@@ -59,7 +59,9 @@ package struct PostgresRow: Sendable {
 
     package func bool(_ name: StaticString) throws(PostgresError) -> Bool { try present(name, optionalBool(name)) }
     package func int(_ name: StaticString) throws(PostgresError) -> Int { try present(name, optionalInt(name)) }
-    package func double(_ name: StaticString) throws(PostgresError) -> Double { try present(name, optionalDouble(name)) }
+    package func double(_ name: StaticString) throws(PostgresError) -> Double {
+        try present(name, optionalDouble(name))
+    }
     package func text(_ name: StaticString) throws(PostgresError) -> String { try present(name, optionalText(name)) }
     package func bytes(_ name: StaticString) throws(PostgresError) -> [UInt8] { try present(name, optionalBytes(name)) }
     package func uuid(_ name: StaticString) throws(PostgresError) -> UUID7 { try present(name, optionalUUID(name)) }
@@ -73,7 +75,9 @@ package struct PostgresRow: Sendable {
 
     /// `int4` and `int8` alike.
     package func optionalInt(_ name: StaticString) throws(PostgresError) -> Int? {
-        guard let bytes = try rows.value(index, name, [PostgresType.int4.oid, PostgresType.int8.oid]) else { return nil }
+        guard let bytes = try rows.value(index, name, [PostgresType.int4.oid, PostgresType.int8.oid]) else {
+            return nil
+        }
         if bytes.count == 4 { return Int(Int32(truncatingIfNeeded: PostgresDecoding.unsigned(bytes))) }
         guard bytes.count == 8 else { throw PostgresRows.unexpected("column \(name) is \(bytes.count) bytes long") }
         return Int(Int64(bitPattern: PostgresDecoding.unsigned(bytes)))

@@ -1,6 +1,7 @@
 internal import Accounting
 
-/// A key in the form that a caller presents: `sk-relay-<public id, 12>-<secret, 43>-<checksum, 6>`, each part in base 62.
+/// A key in the form that a caller presents: `sk-relay-<public id, 12>-<secret, 43>-<checksum, 6>`, each part in
+/// base 62.
 ///
 /// The prefix lets scanners find leaked keys; the checksum (CRC-32 of all before it) tells a typing error from an
 /// unknown key without a question to the database; the secret has 256 random bits.

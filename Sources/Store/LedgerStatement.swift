@@ -14,8 +14,8 @@ enum LedgerStatement {
         """
 
     /// Inserts requests and, only for those that were not there, everything that belongs to them: so a replay changes
-    /// nothing. All or nothing, in one round trip. Usage rows are locked in the order of their key, so that two gateways
-    /// cannot block each other.
+    /// nothing. All or nothing, in one round trip. Usage rows are locked in the order of their key, so that two
+    /// gateways cannot block each other.
     static let insert: PostgresStatement = """
         WITH new_requests AS (
             INSERT INTO requests (

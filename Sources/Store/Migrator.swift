@@ -98,16 +98,19 @@ package struct Migrator {
         for (index, row) in applied.enumerated() {
             guard row.version >= 1, row.version <= migrations.count else {
                 return StoreError(
-                    .drift, "the database has migration \(row.version) (\(row.name)), which this program does not know: "
+                    .drift,
+                    "the database has migration \(row.version) (\(row.name)), which this program does not know: "
                         + "it is older than the schema; use the newer program")
             }
             guard row.version == index + 1 else {
-                return StoreError(.drift, "migration \(index + 1) is missing in the database, yet \(row.version) is applied")
+                return StoreError(
+                    .drift, "migration \(index + 1) is missing in the database, yet \(row.version) is applied")
             }
             let migration = migrations[index]
             guard row.checksum == SHA256.digest(migration.sql) else {
                 return StoreError(
-                    .drift, "migration \(row.version) (\(row.name)) was applied with another content than this program has; "
+                    .drift,
+                    "migration \(row.version) (\(row.name)) was applied with another content than this program has; "
                         + "a landed migration is never edited")
             }
         }

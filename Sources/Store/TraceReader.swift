@@ -27,7 +27,8 @@ package struct TraceReader {
         guard let trace = found.first else { throw StoreError(.notFound, "no request has the id \(quoted(text))") }
         guard found.count == 1 else {
             let some = found.prefix(3).map(\.request.id.description).joined(separator: ", ")
-            throw StoreError(.ambiguous, "\(quoted(text)) begins more than one request id: \(some)\(found.count > 3 ? ", …" : "")")
+            throw StoreError(
+                .ambiguous, "\(quoted(text)) begins more than one request id: \(some)\(found.count > 3 ? ", …" : "")")
         }
         return try await withSegments([trace])[0]
     }
@@ -110,13 +111,15 @@ package struct TraceReader {
 
     private static let newest: PostgresStatement = """
         SELECT r.*, t.name AS tenant_name FROM requests r LEFT JOIN tenants t ON t.id = r.tenant_id
-        WHERE r.id >= $1 AND r.id <= $2 AND ($3::uuid IS NULL OR r.tenant_id = $3) AND ($4::text IS NULL OR r.model = $4)
+        WHERE r.id >= $1 AND r.id <= $2 AND ($3::uuid IS NULL OR r.tenant_id = $3)
+            AND ($4::text IS NULL OR r.model = $4)
         ORDER BY r.id DESC LIMIT $5
         """
 
     private static let oldest: PostgresStatement = """
         SELECT r.*, t.name AS tenant_name FROM requests r LEFT JOIN tenants t ON t.id = r.tenant_id
-        WHERE r.id >= $1 AND r.id <= $2 AND ($3::uuid IS NULL OR r.tenant_id = $3) AND ($4::text IS NULL OR r.model = $4)
+        WHERE r.id >= $1 AND r.id <= $2 AND ($3::uuid IS NULL OR r.tenant_id = $3)
+            AND ($4::text IS NULL OR r.model = $4)
         ORDER BY r.id LIMIT $5
         """
 
@@ -126,14 +129,17 @@ package struct TraceReader {
         ORDER BY request_id, choice, seq, attempt
         """
 
-    /// The smallest and the largest id that begin with the digits of `text`; nil when they are fewer than 8 or no digits.
+    /// The smallest and the largest id that begin with the digits of `text`; nil when those are fewer than 8, or no
+    /// digits.
     static func range(ofPrefix text: String) -> (low: UUID7, high: UUID7)? {
         let digits = text.filter { $0 != "-" }
         guard (8...32).contains(digits.count), digits.allSatisfy({ $0.isASCII && $0.isHexDigit }), text.utf8.count <= 36
         else { return nil }
         func filled(_ digit: Character) -> UUID7? {
             let all = digits + String(repeating: digit, count: 32 - digits.count)
-            guard let high = UInt64(all.prefix(16), radix: 16), let low = UInt64(all.suffix(16), radix: 16) else { return nil }
+            guard let high = UInt64(all.prefix(16), radix: 16), let low = UInt64(all.suffix(16), radix: 16) else {
+                return nil
+            }
             return UUID7(high: high, low: low)
         }
         guard let low = filled("0"), let high = filled("f") else { return nil }

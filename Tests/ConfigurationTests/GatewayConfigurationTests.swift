@@ -27,10 +27,10 @@ import Testing
         #expect(upstream.url.description == "http://127.0.0.1:18081/v1")
         #expect(upstream.apiKey == nil && upstream.contextWindow == nil && upstream.runningUsage == nil)
         #expect(upstream.template == .server && upstream.continuation == .completions)
-        #expect(upstream.connections == 64 && upstream.retries == 1 && upstream.maxTokens == 2048)
+        #expect(upstream.idleConnections == 256 && upstream.retries == 1 && upstream.maxTokens == 2048)
         #expect(upstream.connectTimeout == .seconds(2) && upstream.firstByteTimeout == .seconds(120))
         #expect(upstream.idleTimeout == .seconds(60))
-        #expect(upstream.stopString == .auto && upstream.forbid == .auto)
+        #expect(upstream.forbid == .auto)
     }
 
     @Test("Without models a single pair gives relay, prompted, slm and llm")

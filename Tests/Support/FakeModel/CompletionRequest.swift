@@ -90,7 +90,9 @@ struct CompletionRequest {
     private mutating func takeBan(_ member: JSON, _ dialect: Dialect) {
         switch (member.key, dialect) {
         case ("bad_words", .vllm), ("grammar", .llamacpp):
-            if member.raw.contains(Vocabulary.less[0]) { commandsForbidden = true }
+            // A grammar may write the character by its number.
+            let isTagged = member.raw.contains(Vocabulary.less[0]) || member.string?.contains("\\x3c") == true
+            if isTagged { commandsForbidden = true }
         case ("logit_bias", .llamacpp), ("logit_bias", .vllm), ("logit_bias", .sglang), ("logit_bias", .openai):
             let bans = member.children.contains { item in
                 let token = item.isArray ? item[0]?.string ?? item[0]?.int.map(String.init) ?? "" : item.key

@@ -99,7 +99,7 @@ struct HashModel {
     private func commandToken(_ draw: UInt64) -> [UInt8]? {
         let odds = (draw >> 8) % 64
         if tag == Vocabulary.less { return odds < 60 || !writesMalformed ? Vocabulary.call : nil }
-        if tag == Vocabulary.close { return odds < 48 ? Vocabulary.call : nil }
+        if tag == Vocabulary.close { return odds < 60 || !writesMalformed ? Vocabulary.call : nil }
         if tag.count == 5, tag.elementsEqual(Vocabulary.openStart) { return Vocabulary.greater }
         if tag.count == 6, tag.elementsEqual(Vocabulary.closeStart) { return Vocabulary.greater }
         guard tag.count >= 6, tag[..<6].elementsEqual(Vocabulary.open) else { return nil }
