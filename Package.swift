@@ -85,7 +85,8 @@ let package = Package(
         .testTarget(name: "ArgumentsTests", dependencies: ["Arguments"], swiftSettings: testSettings),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: testSettings),
         .testTarget(
-            name: "EmbeddedPostgresTests", dependencies: ["EmbeddedPostgres", "LocalSystem"], swiftSettings: testSettings),
+            name: "EmbeddedPostgresTests", dependencies: ["EmbeddedPostgres", "LocalSystem"],
+            swiftSettings: testSettings),
         .testTarget(
             name: "FakeModelTests", dependencies: ["FakeModel", "HTTPClient", "HTTPServer", "Reactor", "Wire"],
             swiftSettings: testSettings),
@@ -94,7 +95,8 @@ let package = Package(
             swiftSettings: testSettings),
         .testTarget(
             name: "HTTPTests", dependencies: ["HTTPClient", "HTTPServer", "Reactor"], swiftSettings: testSettings),
-        .testTarget(name: "LocalModelsTests", dependencies: ["LocalModels", "LocalSystem"], swiftSettings: testSettings),
+        .testTarget(
+            name: "LocalModelsTests", dependencies: ["LocalModels", "LocalSystem"], swiftSettings: testSettings),
         .testTarget(name: "LocalSystemTests", dependencies: ["LocalSystem"], swiftSettings: testSettings),
         .testTarget(name: "NotationTests", dependencies: ["Notation"], swiftSettings: testSettings),
         .testTarget(
@@ -103,9 +105,11 @@ let package = Package(
         .testTarget(name: "ReactorTests", dependencies: ["Reactor"], swiftSettings: testSettings),
         .testTarget(name: "RelayCoreTests", dependencies: ["RelayCore"], swiftSettings: testSettings),
         .testTarget(
-            name: "StoreTests", dependencies: ["Accounting", "Migrations", "Postgres", "Reactor", "Store", "TestSupport"],
+            name: "StoreTests",
+            dependencies: ["Accounting", "Migrations", "Postgres", "Reactor", "Store", "TestSupport"],
             swiftSettings: testSettings),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"], swiftSettings: testSettings),
+        .testTarget(name: "TidyTests", swiftSettings: testSettings),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: testSettings),
     ],
     cxxLanguageStandard: .cxx17

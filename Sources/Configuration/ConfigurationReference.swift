@@ -84,7 +84,8 @@ package enum ConfigurationReference {
             "Sent as bearer token, by `env:NAME` or `file:/path`."),
         .init(
             "upstreams[].context_window", .integer(16...100_000_000), .absent,
-            "Tokens that fit the model; calls are clamped to what is left of it. Absent means that the server's own check decides."),
+            "Tokens that fit the model; calls are clamped to what is left of it. Absent means that the server's own check decides."
+        ),
         .init(
             "upstreams[].template", .choice(UpstreamConfiguration.Template.allCases.map(\.rawValue)),
             .derived("`server` for `llamacpp` and `vllm`, else `chatml`"),

@@ -48,7 +48,9 @@ struct Dialect: Sendable {
         let ban: Ban
         switch upstream.dialect {
         case .llamacpp:
-            (runningUsage, ban, chatContinuation, template) = (.timings, .grammar(field: "grammar"), .always, .applyTemplate)
+            (runningUsage, ban, chatContinuation, template) = (
+                .timings, .grammar(field: "grammar"), .always, .applyTemplate
+            )
         case .vllm:
             (runningUsage, ban, chatContinuation, template) = (.continuous, .badWords, .flags, .tokenize)
         case .sglang:

@@ -57,7 +57,8 @@ package struct Gateway: Sendable {
             let started = StartedLoop()
             let thread = try LoopThread.start(name: "gateway-\(index)") { loop in
                 do throws(SystemError) {
-                    let gateway = try GatewayLoop(settings, socket: ListenSocket(owning: socket, port: port), loop: loop)
+                    let gateway = try GatewayLoop(
+                        settings, socket: ListenSocket(owning: socket, port: port), loop: loop)
                     started.set(.success(LoopBound(gateway, on: loop)))
                     return gateway
                 } catch {

@@ -61,17 +61,21 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
     func began(_ exchange: HTTPExchange) {
         // What is wrong with the head is said before the body is read.
         guard let route = Route(exchange.path) else {
-            return exchange.respond(.notFound(method: exchange.method, path: exchange.path))
+            return refuse(exchange, .notFound(method: exchange.method, path: exchange.path))
         }
         guard route.accepts(exchange.method) else {
             exchange.respond(
                 .methodNotAllowed(allowed: route.methods), headers: [("allow", route.methods)])
             return
         }
+        // Whoever sends no key has no body worth reading.
+        if case .inference = route, GatewayLoop.presentedKey(exchange) == nil {
+            return refuse(exchange, .invalidAPIKey())
+        }
         if case .inference = route, let length = exchange.header("content-length").flatMap({ Int($0) }),
             length > core.configuration.listen.bodyLimit
         {
-            exchange.respond(.requestTooLarge(limit: core.configuration.listen.bodyLimit))
+            refuse(exchange, .requestTooLarge(limit: core.configuration.listen.bodyLimit))
         }
     }
 
@@ -90,7 +94,8 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
 
     private func readiness(_ exchange: HTTPExchange) {
         let state: StaticString? =
-            isDraining ? "draining" : !core.keys.isReady ? "database_unavailable" : core.ledger.isFull ? "ledger_full" : nil
+            isDraining
+            ? "draining" : !core.keys.isReady ? "database_unavailable" : core.ledger.isFull ? "ledger_full" : nil
         var body: [UInt8] = []
         body.append(json: #"{"status":""#)
         body.append(json: state ?? "ready")
@@ -115,21 +120,35 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
 
     /// Calls `next` when the request carries a valid key, and answers otherwise.
     private func authenticated(_ exchange: HTTPExchange, _ next: @escaping (Caller) -> Void) {
-        guard let key = GatewayLoop.presentedKey(exchange) else { return exchange.respond(.invalidAPIKey()) }
-        let bound = LoopBound((exchange, next), on: core.loop)
+        guard let key = GatewayLoop.presentedKey(exchange) else { return refuse(exchange, .invalidAPIKey()) }
+        let bound = LoopBound((self, exchange, next), on: core.loop)
         let now = core.keys.check(key, on: core.loop) { check in
-            let (exchange, next) = bound.value
-            GatewayLoop.proceed(exchange, check, next)
+            let (gateway, exchange, next) = bound.value
+            gateway.proceed(exchange, check, next)
         }
-        if let now { GatewayLoop.proceed(exchange, now, next) }
+        if let now { proceed(exchange, now, next) }
     }
 
-    private static func proceed(_ exchange: HTTPExchange, _ check: KeyCheck, _ next: (Caller) -> Void) {
+    private func proceed(_ exchange: HTTPExchange, _ check: KeyCheck, _ next: (Caller) -> Void) {
+        // The caller may have left while the key was looked up.
+        guard !exchange.isClosed else { return }
         switch check {
         case .caller(let caller): next(caller)
-        case .refused: exchange.respond(.invalidAPIKey())
-        case .unavailable: exchange.respond(.unavailable("The gateway cannot reach its database."))
+        case .refused: refuse(exchange, .invalidAPIKey())
+        case .unavailable: refuse(exchange, .unavailable("The gateway cannot reach its database."))
         }
+    }
+
+    /// Answers a request that is not admitted. It has an id all the same, by which the log can be searched.
+    private func refuse(_ exchange: HTTPExchange, _ error: WireError, caller: Caller? = nil) {
+        let id = LoopCore.newID(LoopCore.wallClock()).description
+        core.logger.info(
+            "refused",
+            [
+                "id": .string(id), "tenant": .string(caller?.tenantName ?? ""), "path": .string(exchange.path),
+                "peer": .string(exchange.peer), "status": .integer(error.status), "code": .string(error.code.rawValue),
+            ])
+        exchange.respond(error, headers: [("x-request-id", id)])
     }
 
     private static func presentedKey(_ exchange: HTTPExchange) -> String? {
@@ -158,7 +177,7 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
             try request.check(for: model.policyClass)
             start(request, model, caller, exchange)
         } catch {
-            exchange.respond(error)
+            refuse(exchange, error, caller: caller)
         }
     }
 

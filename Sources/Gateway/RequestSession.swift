@@ -13,8 +13,8 @@ protocol SessionOwner: AnyObject {
 
 /// One admitted request: its answers, its response, its row in the ledger. *Loop thread.*
 ///
-/// The last event of the response leaves when the ledger has the request (`receipt: committed`), so whatever a caller has
-/// seen the end of is accounted for.
+/// The last event of the response leaves when the ledger has the request (`receipt: committed`), so whatever a caller
+/// has seen the end of is accounted for.
 final class RequestSession {
     let id: UUID7
     let request: InferenceRequest
@@ -104,7 +104,9 @@ final class RequestSession {
 
     /// A caller who reads slowly holds the model servers back.
     private func holdBack() {
-        guard exchange.onDrain == nil, exchange.isOver(highWater: core.configuration.listen.streamBuffer) else { return }
+        guard exchange.onDrain == nil, exchange.isOver(highWater: core.configuration.listen.streamBuffer) else {
+            return
+        }
         for driver in drivers { driver.pause() }
         exchange.onDrain = { [weak self] in
             guard let self else { return }

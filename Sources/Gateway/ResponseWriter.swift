@@ -33,7 +33,8 @@ struct ResponseWriter {
             endpoint: request.endpoint, id: self.id, created: created, model: request.model,
             includeUsage: request.includeUsage)
         headers = [("x-request-id", id.description), ("x-relay-policy", policy)]
-        choices = request.stream
+        choices =
+            request.stream
             ? [] : Array(repeating: CompletionResponse.Choice(text: [], finishReason: "stop"), count: request.choices)
     }
 
@@ -83,8 +84,10 @@ struct ResponseWriter {
     private mutating func begin() {
         guard !hasBegun else { return }
         hasBegun = true
-        let stream = [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"),
-            ("x-accel-buffering", "no")]
+        let stream = [
+            ("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"),
+            ("x-accel-buffering", "no"),
+        ]
         exchange.startStream(status: 200, headers: stream + headers)
         for choice in 0..<request.choices { chunks.appendRole(choice: choice, to: &buffer) }
     }

@@ -49,7 +49,9 @@ struct UpstreamFailure: Error {
 
     /// The error that the caller gets when this failure ends the request.
     var wireError: WireError {
-        if reason == .contextExceeded { return .contextLengthExceeded("The prompt does not fit the model's context window.") }
+        if reason == .contextExceeded {
+            return .contextLengthExceeded("The prompt does not fit the model's context window.")
+        }
         switch status {
         case 429: return .rateLimited("The model server is at its limit.")
         case 503, nil: return .unavailable("The model server cannot be reached or does not answer.")

@@ -124,7 +124,8 @@ final class UpstreamGeneration: HTTPTransferDelegate {
         }
         if let plainBody {
             guard let chunk = try? UpstreamChunk(parsing: plainBody, with: &core.parser) else {
-                return end(.failed(UpstreamFailure(label: "bad_stream", detail: "the answer is neither a stream nor JSON")))
+                return end(
+                    .failed(UpstreamFailure(label: "bad_stream", detail: "the answer is neither a stream nor JSON")))
             }
             take(chunk)
         }
@@ -140,8 +141,12 @@ final class UpstreamGeneration: HTTPTransferDelegate {
     private func take(_ chunk: UpstreamChunk) {
         if let fault = chunk.fault {
             let context = fault.isContextExceeded
-            return end(.failed(context ? UpstreamFailure(status: 400, fault: fault) : UpstreamFailure(
-                label: "error_event", detail: fault.message)))
+            return end(
+                .failed(
+                    context
+                        ? UpstreamFailure(status: 400, fault: fault)
+                        : UpstreamFailure(
+                            label: "error_event", detail: fault.message)))
         }
         if let usage = chunk.usage { self.usage = usage }
         if let running = chunk.runningTokens { runningTokens = max(running, runningTokens ?? 0) }
@@ -167,7 +172,8 @@ final class UpstreamGeneration: HTTPTransferDelegate {
 
     private func endOfStream() {
         guard let finish else {
-            return end(.failed(UpstreamFailure(label: "cut_stream", detail: "the stream ended without a finish reason")))
+            return end(
+                .failed(UpstreamFailure(label: "cut_stream", detail: "the stream ended without a finish reason")))
         }
         end(.finished(finish, stopReason: stopReason))
     }

@@ -27,10 +27,15 @@ final class UpstreamPool {
         self.loop = loop
         for upstream in catalog.upstreams {
             let configuration = upstream.configuration
-            var fields = [(name: "Content-Type", value: "application/json"), (name: "Accept", value: "text/event-stream")]
-            if let key = configuration.apiKey { fields.append((name: "Authorization", value: "Bearer " + key.reveal())) }
+            var fields = [
+                (name: "Content-Type", value: "application/json"), (name: "Accept", value: "text/event-stream"),
+            ]
+            if let key = configuration.apiKey {
+                fields.append((name: "Authorization", value: "Bearer " + key.reveal()))
+            }
             let client = try HTTPClient(
-                loop: loop, connectTimeout: configuration.connectTimeout, idleConnections: configuration.idleConnections)
+                loop: loop, connectTimeout: configuration.connectTimeout, idleConnections: configuration.idleConnections
+            )
             links.append(
                 Link(
                     upstream: upstream, client: client, headers: HTTPHeaders(fields),

@@ -35,12 +35,12 @@ package import Reactor
     }
 
     deinit {
-        for unsafe transfer in unsafe live.values { transfer.close() }
-        for unsafe easy in unsafe live.keys {
+        while let (easy, transfer) = unsafe live.popFirst() {
+            transfer.close()
             unsafe curl_multi_remove_handle(multi, easy)
             unsafe curl_easy_cleanup(easy)
         }
-        for unsafe easy in unsafe idle { unsafe curl_easy_cleanup(easy) }
+        while let easy = unsafe idle.popLast() { unsafe curl_easy_cleanup(easy) }
         unsafe curl_multi_cleanup(multi)
         for registration in sockets.values { registration.cancel(isOpen: false) }
         timer?.cancel()
@@ -67,7 +67,8 @@ package import Reactor
         }
         guard code == CURLE_OK, unsafe curl_multi_add_handle(multi, easy) == CURLM_OK else {
             unsafe curl_easy_cleanup(easy)
-            throw HTTPClientError(code: .invalid, wasSent: false, detail: unsafe String(cString: curl_easy_strerror(code)))
+            throw HTTPClientError(
+                code: .invalid, wasSent: false, detail: unsafe String(cString: curl_easy_strerror(code)))
         }
         unsafe live[easy] = transfer
         transfer.watchTime()
@@ -144,7 +145,8 @@ package import Reactor
             return
         }
         let detail = unsafe String(cString: curl_easy_strerror(result))
-        delegate?.transferFailed(transfer, HTTPClientError(code: classify(result, wasSent), wasSent: wasSent, detail: detail))
+        delegate?.transferFailed(
+            transfer, HTTPClientError(code: classify(result, wasSent), wasSent: wasSent, detail: detail))
     }
 
     private func classify(_ result: CURLcode, _ wasSent: Bool) -> HTTPClientError.Code {
@@ -186,11 +188,15 @@ package import Reactor
 
 // MARK: Callbacks of libcurl: copy, note, return.
 
-private func onHead(bytes: UnsafeMutablePointer<CChar>?, size: Int, count: Int, context: UnsafeMutableRawPointer?) -> Int {
+private func onHead(bytes: UnsafeMutablePointer<CChar>?, size: Int, count: Int, context: UnsafeMutableRawPointer?)
+    -> Int
+{
     size * count
 }
 
-private func onBody(bytes: UnsafeMutablePointer<CChar>?, size: Int, count: Int, context: UnsafeMutableRawPointer?) -> Int {
+private func onBody(bytes: UnsafeMutablePointer<CChar>?, size: Int, count: Int, context: UnsafeMutableRawPointer?)
+    -> Int
+{
     guard let bytes = unsafe bytes, let context = unsafe context else { return 0 }
     let transfer = unsafe Unmanaged<HTTPTransfer>.fromOpaque(context).takeUnretainedValue()
     guard !transfer.isPaused else {

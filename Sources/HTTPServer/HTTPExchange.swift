@@ -16,7 +16,8 @@ internal import CMicroHTTPD
     package var onClose: ((_ isComplete: Bool) -> Void)?
     /// Called when a stream that was over its high-water mark has drained.
     package var onDrain: (() -> Void)?
-    /// Whatever the handler wants to keep with the exchange.
+
+    /// What the handler keeps with the exchange until it is over.
     package var context: AnyObject?
 
     enum Response {
@@ -35,7 +36,8 @@ internal import CMicroHTTPD
     var isSuspended = false
     var isDispatched = false
     var bodySize = 0
-    var isClosed = false
+    /// The exchange is over, or its connection is gone: nothing that is said reaches the caller.
+    package internal(set) var isClosed = false
     var isStreamFinished = false
     private var isDraining = false
     private var out: [UInt8] = []

@@ -108,8 +108,8 @@ package final class EventLoop: @unchecked Sendable {
     /// Runs `work` when the events of this turn have been handled, before the loop sleeps.
     package func atTurnEnd(_ work: @escaping () -> Void) { turnEnd.append(work) }
 
-    /// Watches `fd`; `handler` is called in the loop until the registration is cancelled. The caller keeps the descriptor
-    /// open until then.
+    /// Watches `fd`; `handler` is called in the loop until the registration is cancelled. The caller keeps the
+    /// descriptor open until then.
     package func register(
         _ fd: Int32, _ interest: Interest, _ handler: @escaping (Readiness) -> Void
     ) throws(SystemError) -> Registration {
@@ -167,7 +167,7 @@ package final class EventLoop: @unchecked Sendable {
         let count = unsafe epoll_wait(epoll.raw, events.baseAddress, Int32(events.count), sleepMilliseconds())
         precondition(count >= 0 || errno == EINTR, "epoll_wait failed: the loop's own descriptor is broken")
         now = ContinuousClock.now
-        for unsafe event in unsafe events.prefix(Int(max(0, count))) { unsafe dispatch(event) }
+        for index in 0..<Int(max(0, count)) { unsafe dispatch(events[index]) }
         while let timer = timers.popDue(now) { timer.fire() }
         drainInbox()
         runTurnEnd()

@@ -9,7 +9,8 @@ package actor LoopActor {
     package init(_ loop: EventLoop) { self.loop = loop }
 
     /// Runs `body` on the loop.
-    package func run<Value: Sendable>(_ body: @Sendable (isolated LoopActor) async throws -> Value) async rethrows -> Value
+    package func run<Value: Sendable>(_ body: @Sendable (isolated LoopActor) async throws -> Value) async rethrows
+        -> Value
     {
         try await body(self)
     }

@@ -15,11 +15,13 @@ package struct LoopThread: Sendable {
         let entry = Entry(loop: loop, setUp: setUp)
         var thread = pthread_t()
         let context = unsafe Unmanaged.passRetained(entry).toOpaque()
-        let code = unsafe pthread_create(&thread, nil, { context in
-            guard let context = unsafe context else { return nil }
-            unsafe Unmanaged<Entry>.fromOpaque(context).takeRetainedValue().run()
-            return nil
-        }, context)
+        let code = unsafe pthread_create(
+            &thread, nil,
+            { context in
+                guard let context = unsafe context else { return nil }
+                unsafe Unmanaged<Entry>.fromOpaque(context).takeRetainedValue().run()
+                return nil
+            }, context)
         guard code == 0 else {
             unsafe Unmanaged<Entry>.fromOpaque(context).release()
             throw SystemError("pthread_create", code: code)

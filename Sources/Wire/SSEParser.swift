@@ -1,9 +1,9 @@
 /// Splits a stream of server-sent events into the data of its events, in whatever pieces the bytes arrive.
 ///
 /// Follows the WHATWG rules as far as model servers use them: lines end in CR, LF or CRLF; a byte order mark is
-/// skipped; comments and fields other than `data` are skipped; several data lines are joined by LF; an event without data is no
-/// event. `[DONE]` is not data: it sets `isDone`, and what follows it is ignored. An event the stream breaks off in is
-/// not delivered, see `isInsideEvent`.
+/// skipped; comments and fields other than `data` are skipped; several data lines are joined by LF; an event without
+/// data is no event. `[DONE]` is not data: it sets `isDone`, and what follows it is ignored. An event the stream breaks
+/// off in is not delivered, see `isInsideEvent`.
 package struct SSEParser: Sendable {
     /// Whether `[DONE]` has been seen. Some servers never send it.
     package private(set) var isDone = false

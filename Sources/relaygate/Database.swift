@@ -35,7 +35,8 @@ enum Database {
                 "the database lacks \(pending.count) migration(s); run: relaygate migrate --config <file>")
         }
         guard states.allSatisfy({ if case .applied = $0.state { true } else { false } }) else {
-            throw .failure("the database's schema is not this program's; see: relaygate migrate --status --config <file>")
+            throw .failure(
+                "the database's schema is not this program's; see: relaygate migrate --status --config <file>")
         }
     }
 }

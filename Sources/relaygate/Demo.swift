@@ -34,7 +34,9 @@ struct Demo {
 
     func run() throws(CommandExit) {
         let models = machine.running.configuration.models
-        guard let model = models.first(where: { $0.policy == "prompted" }) ?? models.first(where: { $0.policy == "relay" })
+        guard
+            let model = models.first(where: { $0.policy == "prompted" })
+                ?? models.first(where: { $0.policy == "relay" })
         else { throw .failure("the demo needs a model with policy prompted or relay in the configuration") }
         let marks = Terminal.isTerminal ? "in colour" : "in brackets"
         Terminal.line("Three questions for model \(model.name.json); what the large model wrote is \(marks).")
@@ -65,7 +67,8 @@ struct Demo {
         body.append(json: seed == 1 ? #","temperature":0"# : #","temperature":0.3"#)
         body.append(json: #","seed":"#)
         body.append(jsonInteger: seed)
-        body.append(json: #","stream":true,"max_tokens":220,"relay":{"annotate":true},"messages":[{"role":"user","content":"#)
+        body.append(
+            json: #","stream":true,"max_tokens":220,"relay":{"annotate":true},"messages":[{"role":"user","content":"#)
         body.append(jsonString: question)
         body.append(json: "}]}")
         let request = body
@@ -77,14 +80,18 @@ struct Demo {
                 let answer = try await client.fetch(
                     url: url + "/chat/completions",
                     headers: HTTPHeaders([
-                        (name: "Content-Type", value: "application/json"), (name: "Authorization", value: "Bearer \(key)"),
+                        (name: "Content-Type", value: "application/json"),
+                        (name: "Authorization", value: "Bearer \(key)"),
                     ]), body: request, timeouts: HTTPTimeouts(firstByte: .seconds(300), idle: .seconds(300)),
                     onBytes: { printer.take($0) })
                 printer.end()
                 guard answer.status == 200 else {
-                    throw CommandExit.failure("the gateway answered HTTP \(answer.status): \(String(decoding: answer.body, as: UTF8.self))")
+                    throw CommandExit.failure(
+                        "the gateway answered HTTP \(answer.status): \(String(decoding: answer.body, as: UTF8.self))")
                 }
-                guard let id = printer.id else { throw CommandExit.failure("the answer was cut: \(printer.fault ?? "no end")") }
+                guard let id = printer.id else {
+                    throw CommandExit.failure("the answer was cut: \(printer.fault ?? "no end")")
+                }
                 return (id, printer.calls)
             }
         } catch let exit as CommandExit {

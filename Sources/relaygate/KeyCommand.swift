@@ -58,7 +58,8 @@ enum KeyCommand {
         }
         if arguments.flag("json") {
             Terminal.line(
-                #"{"id":\#(created.key.publicID.json),"tenant":\#(created.key.tenant.json),"key":\#(created.secret.json)}"#)
+                #"{"id":\#(created.key.publicID.json),"tenant":\#(created.key.tenant.json),"key":\#(created.secret.json)}"#
+            )
         } else {
             Terminal.line(created.secret)
             Terminal.line("Keep it: it is not shown again. Its public part is \(created.key.publicID).")

@@ -47,7 +47,8 @@ struct RunningGateway {
         }
     }
 
-    /// Keys are known from the first poll of the database on; a gateway that listens before would refuse its first callers.
+    /// Keys are known from the first poll of the database on; a gateway that listens before would refuse its first
+    /// callers.
     private static func waitUntilReady(_ keys: KeyDirectory) -> Bool {
         let deadline = ContinuousClock.now + .seconds(5)
         while !keys.isReady {

@@ -19,7 +19,8 @@ enum ServeCommand {
         let logger = Logger(configuration.log)
         let running = try RunningGateway.start(configuration, logger: logger)
         Terminal.line("listening on \(running.url)")
-        logger.info("serving", ["port": .integer(Int(running.gateway.port)), "loops": .integer(configuration.listen.loops)])
+        logger.info(
+            "serving", ["port": .integer(Int(running.gateway.port)), "loops": .integer(configuration.listen.loops)])
         stop.wait()
         logger.info("stopping")
         if !running.stop(logger) { throw .failure("stopped, but the ledger could not be written") }

@@ -77,7 +77,10 @@ enum TenantCommand {
         }
         if arguments.flag("json") { return Terminal.line("[" + tenants.map(json).joined(separator: ",\n ") + "]") }
         let rows = tenants.map {
-            [$0.name, $0.isActive ? "active" : "deleted", $0.capture.rawValue, $0.defaultModel ?? "-", UTCTime($0.created).text]
+            [
+                $0.name, $0.isActive ? "active" : "deleted", $0.capture.rawValue, $0.defaultModel ?? "-",
+                UTCTime($0.created).text,
+            ]
         }
         Terminal.write(Terminal.table(["name", "state", "capture", "default model", "created (UTC)"], rows))
     }

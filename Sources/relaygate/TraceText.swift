@@ -26,7 +26,10 @@ enum TraceText {
     /// One row for each attempt.
     static func segments(_ trace: Trace) -> String {
         let hasChoices = trace.request.choices > 1
-        var header = ["seg", "role", "model", "n asked", "granted", "tokens", "command", "prompt", "cached", "count", "first", "took", "finish"]
+        var header = [
+            "seg", "role", "model", "n asked", "granted", "tokens", "command", "prompt", "cached", "count", "first",
+            "took", "finish",
+        ]
         if hasChoices { header.insert("choice", at: 0) }
         let rows = trace.request.segments.map { segment in
             var row = [

@@ -11,7 +11,9 @@ struct UTCTime {
         unsafe gmtime_r(&seconds, &parts)
         let date = unsafe [Int(parts.tm_year) + 1900, Int(parts.tm_mon) + 1, Int(parts.tm_mday)]
         let time = unsafe [Int(parts.tm_hour), Int(parts.tm_min), Int(parts.tm_sec)]
-        text = date.map(UTCTime.twoDigits).joined(separator: "-") + " " + time.map(UTCTime.twoDigits).joined(separator: ":")
+        text =
+            date.map(UTCTime.twoDigits).joined(separator: "-") + " "
+            + time.map(UTCTime.twoDigits).joined(separator: ":")
     }
 
     private static func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }

@@ -26,7 +26,8 @@ enum UpCommand {
             .value(
                 "config", .text, "FILE",
                 "use the upstreams, pairs and models of this configuration; env:DATABASE_URL is the private PostgreSQL"),
-            .value("port", .integer(0...65535), "PORT", default: "8080", "where the gateway listens; 0 takes a free one"),
+            .value(
+                "port", .integer(0...65535), "PORT", default: "8080", "where the gateway listens; 0 takes a free one"),
             .value("directory", .text, "DIR", default: ".relaygate", "where data, logs and the key are kept"),
         ],
         positionals: [Positional("url", required: false, repeats: true, "with --models: the servers' base URLs")])
@@ -87,13 +88,15 @@ struct Machine {
             } else {
                 if urls.isEmpty { servers = try startModels(arguments, directory: directory, progress: progress) }
                 text = LocalConfiguration.text(
-                    port: port, upstreams: urls.isEmpty ? servers.map(LocalConfiguration.Upstream.init) : try probe(urls))
+                    port: port,
+                    upstreams: urls.isEmpty ? servers.map(LocalConfiguration.Upstream.init) : try probe(urls))
                 try text.write(toFile: directory + "/relaygate.yaml", atomically: true, encoding: .utf8)
             }
             var environment = ProcessInfo.processInfo.environment
             environment["DATABASE_URL"] = postgres.connectionString
             let configuration = try GatewayConfiguration.parse(
-                text: text, fileName: arguments.text("config") ?? directory + "/relaygate.yaml", environment: environment)
+                text: text, fileName: arguments.text("config") ?? directory + "/relaygate.yaml",
+                environment: environment)
             let key = try LocalKey.prepare(directory: directory, connection: postgres.connectionString)
             let logger = try fileLogger(configuration, directory: directory)
             let running = try RunningGateway.start(configuration, logger: logger)
@@ -147,7 +150,9 @@ struct Machine {
         try LocalModels.prepare(models: [pair.slm, pair.llm]) { progress.show($0) }
         try FileManager.default.createDirectory(atPath: directory + "/log", withIntermediateDirectories: true)
         return try [(pair.slm, "slm"), (pair.llm, "llm")].map { model, role in
-            try LocalModels.start(model: model, threads: 1, logFile: directory + "/log/\(role).log") { progress.show($0) }
+            try LocalModels.start(model: model, threads: 1, logFile: directory + "/log/\(role).log") {
+                progress.show($0)
+            }
         }
     }
 

@@ -62,9 +62,10 @@ private let hello = #"{"model":"relay","messages":[{"role":"user","content":"Hi"
         #expect(body.fields["top_k"] as? Int == 3)
     }
 
-    @Test(arguments: [
-        ("llamacpp", "timings_per_token", nil), ("vllm", nil, true), ("sglang", nil, true), ("openai", nil, nil),
-    ] as [(String, String?, Bool?)])
+    @Test(
+        arguments: [
+            ("llamacpp", "timings_per_token", nil), ("vllm", nil, true), ("sglang", nil, true), ("openai", nil, nil),
+        ] as [(String, String?, Bool?)])
     func `each dialect asks for its running count`(_ dialect: String, _ field: String?, _ continuous: Bool?) throws {
         let body = try Written(hello, dialect: dialect, prompt: .text([]))
         let options = try #require(body.fields["stream_options"] as? [String: Any])
@@ -114,14 +115,16 @@ private let hello = #"{"model":"relay","messages":[{"role":"user","content":"Hi"
     @Test func `several answers get seeds that differ`() throws {
         let json = #"{"model":"m","prompt":"x","seed":40,"n":3}"#
         let seeds = try (0..<3).map { choice in
-            try Written(json, dialect: "openai", endpoint: .completions, prompt: .text([]), choice: choice).fields["seed"]
+            try Written(json, dialect: "openai", endpoint: .completions, prompt: .text([]), choice: choice).fields[
+                "seed"]
                 as? Int
         }
         #expect(seeds == [40, 41, 42])
     }
 
     @Test func `a whole answer with tools is asked for as a whole`() throws {
-        let json = #"{"model":"llm","messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"function","function":{"name":"f"}}]}"#
+        let json =
+            #"{"model":"llm","messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"function","function":{"name":"f"}}]}"#
         let body = try Written(json, dialect: "vllm", prompt: .chat)
         #expect(body.fields["stream"] == nil)
         #expect((body.fields["tools"] as? [Any])?.count == 1)

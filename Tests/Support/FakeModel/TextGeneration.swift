@@ -115,7 +115,8 @@ struct TextGeneration {
         return isLost ? text.count - heldCount() : text.count
     }
 
-    /// Gives out text up to `end`, whole characters only; at the end a cut character becomes what the server makes of it.
+    /// Gives out text up to `end`, whole characters only; at the end a cut character becomes what the server makes of
+    /// it.
     private mutating func release(upTo end: Int) -> [UInt8] {
         guard end > released else { return [] }
         let whole = TextGeneration.wholeCharacters(text, end)
