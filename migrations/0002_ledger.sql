@@ -77,7 +77,7 @@ CREATE TABLE payloads (
     PRIMARY KEY (request_id, part)
 ) PARTITION BY RANGE (request_id);
 COMMENT ON TABLE payloads IS 'Text of prompts and answers, or its hash, for tenants that ask for it. Has its own retention.';
-COMMENT ON COLUMN payloads.part IS 'prompt, or <choice>.<seq> for the text of a segment.';
+COMMENT ON COLUMN payloads.part IS 'prompt; answer.<choice>, what the caller saw; controller.<choice>, the same with the commands.';
 COMMENT ON COLUMN payloads.body IS 'NULL when the tenant captures hashes only, or after a purge.';
 
 CREATE TABLE dead_letters (

@@ -42,6 +42,9 @@ struct Dialect: Sendable {
     let ban: Ban
     let chatContinuation: ChatContinuation
     let template: TemplateEndpoint
+    /// Whether the server is asked to leave the stop string in its text. vLLM then holds no text back while a stop
+    /// string may be forming, so its running count belongs to the text it comes with.
+    let includesStopString: Bool
 
     init(_ upstream: UpstreamConfiguration) {
         let runningUsage: RunningUsage
@@ -58,6 +61,7 @@ struct Dialect: Sendable {
         case .openai:
             (runningUsage, ban, chatContinuation, template) = (.none, .none, .flags, .none)
         }
+        includesStopString = upstream.dialect == .vllm
         // A server behind the plain dialect may know `continuous_usage_stats` all the same: the operator says so.
         self.runningUsage =
             switch upstream.runningUsage {

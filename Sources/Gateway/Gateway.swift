@@ -38,8 +38,8 @@ package struct Gateway: Sendable {
     /// Starts listening. Throws when the address cannot be bound, with `EADDRINUSE` when somebody has the port.
     package static func start(_ settings: GatewaySettings) throws(SystemError) -> Gateway {
         let listen = settings.configuration.listen
-        // The first socket is not shared, so that a port that somebody else listens on is noticed; with several loops it
-        // is given up for shared ones.
+        // The first socket is not shared, so that a port that somebody else listens on is noticed; with several loops
+        // it is given up for shared ones.
         let host = listen.host == "localhost" ? "127.0.0.1" : listen.host
         var sockets: [Int32] = []
         let port: UInt16

@@ -141,7 +141,7 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
 
     /// Answers a request that is not admitted. It has an id all the same, by which the log can be searched.
     private func refuse(_ exchange: HTTPExchange, _ error: WireError, caller: Caller? = nil) {
-        let id = LoopCore.newID(LoopCore.wallClock()).description
+        let id = core.newID(LoopCore.wallClock()).description
         core.logger.info(
             "refused",
             [
@@ -185,7 +185,7 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
         let now = LoopCore.wallClock()
         exchange.releaseBody()
         let session = RequestSession(
-            request, model: model, caller: caller, exchange: exchange, id: LoopCore.newID(now), at: now, core: core,
+            request, model: model, caller: caller, exchange: exchange, id: core.newID(now), at: now, core: core,
             owner: self)
         sessions[ObjectIdentifier(session)] = session
         session.begin()

@@ -36,6 +36,7 @@ struct GenerationBody {
                 body.append(jsonString: stop)
             }
             body.append(json: "]")
+            if upstream.dialect.includesStopString { body.append(json: #","include_stop_str_in_output":true"#) }
         }
         appendStreaming(to: &body)
         if generation.commandsForbidden { appendBan(to: &body) }

@@ -16,6 +16,7 @@ final class LoopCore {
     let logger: Logger
     let policyVersion: String
     var parser = JSONParser()
+    var random = RandomWords()
 
     init(_ settings: GatewaySettings, loop: EventLoop) throws(SystemError) {
         self.loop = loop
@@ -36,9 +37,8 @@ final class LoopCore {
     }
 
     /// A new id for a request that began at `time`.
-    static func newID(_ time: Accounting.Timestamp) -> UUID7 {
-        var generator = SystemRandomNumberGenerator()
-        return UUID7(milliseconds: UInt64(max(0, time.microseconds)) / 1000) { generator.next() }
+    func newID(_ time: Accounting.Timestamp) -> UUID7 {
+        UUID7(milliseconds: UInt64(max(0, time.microseconds)) / 1000) { random.next() }
     }
 }
 

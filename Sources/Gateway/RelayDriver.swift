@@ -41,9 +41,14 @@ final class RelayDriver {
         /// Text that this segment's attempts have written, and the tokens of those that failed (rule F3).
         var written: [UInt8] = []
         var earlierTokens = 0
+        /// What the server was allowed to generate.
+        var limit: Int?
         /// The machine wants no more of this segment.
         var isCancelled = false
     }
+
+    /// Servers were seen to count one token more than they were asked for.
+    private static let limitSlack = 1
 
     init(choice: Int, script: Script, configuration: RelayConfiguration, session: RequestSession, core: LoopCore) {
         self.choice = choice
@@ -169,6 +174,7 @@ final class RelayDriver {
                 maxTokens: limit, choice: choice)
         let started = UpstreamGeneration(link: core.upstreams.link(upstream), core: core, reader: self)
         self.attempt?.upstream = started
+        self.attempt?.limit = limit
         if case .chat = prompt { started.start(body, isChat: true) } else { started.start(body, isChat: false) }
         if isPaused { started.pause() }
     }
@@ -232,8 +238,8 @@ final class RelayDriver {
     /// The attempt to make after a failure; nil when none is left.
     ///
     /// Before the first byte the same replica gets its retries and then the others theirs (F5). An SLM that fails in
-    /// mid-answer is followed by another replica, which goes on where it stopped (F3); what an LLM wrote before it failed
-    /// is kept, and the SLM takes over (F2).
+    /// mid-answer is followed by another replica, which goes on where it stopped (F3); what an LLM wrote before it
+    /// failed is kept, and the SLM takes over (F2).
     private func nextAttempt(_ current: Attempt, _ failure: UpstreamFailure) -> Attempt? {
         guard failure.mayRetry else { return nil }
         var next = current
@@ -283,6 +289,13 @@ extension RelayDriver: GenerationReader {
         }
         let earlier = attempt?.earlierTokens ?? 0
         handle(.text(chunk.text, generated: chunk.runningTokens.map { $0 + earlier }))
+        if let limit = attempt?.limit, attempt?.upstream === generation,
+            generation.tokensSoFar.count > limit + RelayDriver.limitSlack
+        {
+            core.logger.warning(
+                "upstream went on behind its limit", ["upstream": .string(generation.link.upstream.name)])
+            generation.cutAtLimit()
+        }
         if hasExtras { session.writeAttached(choice: choice) }
     }
 

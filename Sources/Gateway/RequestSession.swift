@@ -46,7 +46,7 @@ final class RequestSession {
         self.owner = owner
         started = core.loop.now
         prompts = PromptBook(request, model: model, core: core)
-        let draw = Double.random(in: 0..<1)
+        let draw = Double.random(in: 0..<1, using: &core.random)
         let script = model.policy.script(draw: draw)
         record = RequestRecord(
             id: id, tenant: caller.tenant, key: caller.key, model: model.name, policy: model.policy.name,

@@ -64,6 +64,9 @@ final class UpstreamGeneration: HTTPTransferDelegate {
         }
     }
 
+    /// Ends a generation whose server goes on behind the limit it was given.
+    func cutAtLimit() { end(.finished(.length, stopReason: nil)) }
+
     /// Stops reading and closes the connection, so that the server frees its slot.
     func cancel() { end(.cancelled) }
 

@@ -48,8 +48,8 @@ final class UpstreamPool {
 
     func link(_ upstream: Upstream) -> Link { links[upstream.index] }
 
-    /// The replicas in the order in which they are to be tried: the preferred one first, so that prefix caches hit, then
-    /// by turns, those that failed lately last.
+    /// The replicas in the order in which they are to be tried: the preferred one first, so that prefix caches hit,
+    /// then by turns, those that failed lately last.
     func order(_ replicas: [Upstream], preferring preferred: Int?) -> [Upstream] {
         turn &+= 1
         let start = turn % max(1, replicas.count)

@@ -12,6 +12,8 @@ package import Reactor
     private var setup: rg_curl_setup
     private var sockets: [Int32: Registration] = [:]
     private var timer: LoopTimer?
+    /// Numbers libcurl's wishes for a timer: a newer one replaces an older.
+    private var timerRequest = 0
     private var live: [OpaquePointer: HTTPTransfer] = unsafe [:]
     private var ready: [HTTPTransfer] = []
     private var idle: [OpaquePointer] = unsafe []
@@ -49,8 +51,8 @@ package import Reactor
     /// Transfers under way.
     package var inFlight: Int { unsafe live.count }
 
-    /// Starts a POST of `body`, or a GET without one. Throws only when the request cannot be made at all; what goes wrong
-    /// later reaches the delegate.
+    /// Starts a POST of `body`, or a GET without one. Throws only when the request cannot be made at all; what goes
+    /// wrong later reaches the delegate.
     package func start(
         url: String, headers: HTTPHeaders, body: [UInt8]?, timeouts: HTTPTimeouts, delegate: any HTTPTransferDelegate
     ) throws(HTTPClientError) -> HTTPTransfer {
@@ -181,7 +183,15 @@ package import Reactor
     fileprivate func setTimer(_ milliseconds: Int) {
         timer?.cancel()
         timer = nil
+        timerRequest += 1
         guard milliseconds >= 0 else { return }
+        guard milliseconds > 0 else {
+            let request = timerRequest
+            return loop.atTurnEnd { [weak self] in
+                guard let self, timerRequest == request else { return }
+                act(rg_curl_no_socket, 0)
+            }
+        }
         timer = loop.schedule(after: .milliseconds(milliseconds)) { [weak self] in self?.act(rg_curl_no_socket, 0) }
     }
 }

@@ -6,8 +6,8 @@ package struct HTTPAnswer: Sendable {
 }
 
 extension HTTPClient {
-    /// One request and its whole answer, for tools: an `async` face of `start`. `onBytes`, when given, gets the bytes as
-    /// they come, and the answer's body stays empty. *Loop thread.*
+    /// One request and its whole answer, for tools: an `async` face of `start`. `onBytes`, when given, gets the bytes
+    /// as they come, and the answer's body stays empty. *Loop thread.*
     package func fetch(
         url: String, headers: HTTPHeaders, body: [UInt8]?, timeouts: HTTPTimeouts,
         onBytes: (([UInt8]) -> Void)? = nil

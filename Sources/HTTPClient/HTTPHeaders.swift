@@ -4,7 +4,8 @@ internal import CCurl
 @safe package final class HTTPHeaders {
     let list: UnsafeMutablePointer<curl_slist>?
 
-    /// Names and values must hold no control characters; a field that does is left out, because it could smuggle another.
+    /// Names and values must hold no control characters; a field that does is left out, because it could smuggle
+    /// another.
     package init(_ fields: [(name: String, value: String)]) {
         var list: UnsafeMutablePointer<curl_slist>?
         // libcurl would wait for a "100 Continue" before a larger body: nobody here sends one late.

@@ -143,7 +143,7 @@ internal import CMicroHTTPD
         isSuspended = false
         unsafe MHD_resume_connection(connection)
         // Gone only while the server stops, which runs the library itself.
-        server?.needsRun()
+        server?.needsRun(corking: unsafe rg_mhd_connection_fd(connection))
     }
 
     func suspend() {

@@ -45,6 +45,7 @@ package struct HTTPServerLimits: Sendable {
     private var isRunning = false
     private var isStopping = false
     private var live: [ObjectIdentifier: HTTPExchange] = [:]
+    private var corked: Set<Int32> = []
     private var drainedExchanges: [HTTPExchange] = []
 
     /// Serves the connections of `socket`, which it owns from here. Throws what the library does not say: that it could
@@ -95,6 +96,23 @@ package struct HTTPServerLimits: Sendable {
 
     // MARK: Running the library
 
+    /// A connection is about to write. The library sends a response's head, each piece and the end by calls of their
+    /// own; corked, what it sends until it has nothing left to do leaves as one packet.
+    func needsRun(corking fd: Int32) {
+        if fd >= 0, corked.insert(fd).inserted { HTTPServer.setCork(fd, 1) }
+        needsRun()
+    }
+
+    private static func setCork(_ fd: Int32, _ isOn: Int32) {
+        var value = isOn
+        _ = unsafe setsockopt(fd, Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    private func uncork() {
+        for fd in corked { HTTPServer.setCork(fd, 0) }
+        corked.removeAll(keepingCapacity: true)
+    }
+
     /// The library has work that no descriptor announces: run it before the loop sleeps.
     func needsRun() {
         guard !isRunScheduled else { return }
@@ -108,7 +126,7 @@ package struct HTTPServerLimits: Sendable {
         isRunScheduled = false
         unsafe MHD_run(daemon)
         isRunning = false
-        if unsafe rg_mhd_is_busy(daemon) != 0 { needsRun() }
+        if unsafe rg_mhd_is_busy(daemon) != 0 { needsRun() } else { uncork() }
         let drained = drainedExchanges
         drainedExchanges = []
         for exchange in drained { exchange.onDrain?() }
@@ -149,6 +167,7 @@ package struct HTTPServerLimits: Sendable {
 
     fileprivate func connectionClosed(_ connection: OpaquePointer) {
         let fd = unsafe rg_mhd_connection_fd(connection)
+        corked.remove(fd)
         watches.removeValue(forKey: fd)?.registration.cancel()
     }
 

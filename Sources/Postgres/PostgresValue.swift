@@ -18,14 +18,14 @@ package struct PostgresValue: Sendable {
     package static func uuid(_ value: UUID7?) -> Self { scalar(.uuid, value) }
     package static func timestamp(_ value: Timestamp?) -> Self { scalar(.timestamptz, value) }
 
-    package static func bools(_ values: some Sequence<Bool?>) -> Self { array(.bool, values) }
-    package static func int4s(_ values: some Sequence<Int32?>) -> Self { array(.int4, values) }
-    package static func int8s(_ values: some Sequence<Int64?>) -> Self { array(.int8, values) }
-    package static func float8s(_ values: some Sequence<Double?>) -> Self { array(.float8, values) }
-    package static func texts(_ values: some Sequence<String?>) -> Self { array(.text, values) }
-    package static func byteas(_ values: some Sequence<[UInt8]?>) -> Self { array(.bytea, values) }
-    package static func uuids(_ values: some Sequence<UUID7?>) -> Self { array(.uuid, values) }
-    package static func timestamps(_ values: some Sequence<Timestamp?>) -> Self { array(.timestamptz, values) }
+    package static func bools(_ values: [Bool?]) -> Self { array(.bool, values) }
+    package static func int4s(_ values: [Int32?]) -> Self { array(.int4, values) }
+    package static func int8s(_ values: [Int64?]) -> Self { array(.int8, values) }
+    package static func float8s(_ values: [Double?]) -> Self { array(.float8, values) }
+    package static func texts(_ values: [String?]) -> Self { array(.text, values) }
+    package static func byteas(_ values: [[UInt8]?]) -> Self { array(.bytea, values) }
+    package static func uuids(_ values: [UUID7?]) -> Self { array(.uuid, values) }
+    package static func timestamps(_ values: [Timestamp?]) -> Self { array(.timestamptz, values) }
 
     private static func scalar<Value: PostgresEncodable>(_ type: PostgresType, _ value: Value?) -> Self {
         guard let value else { return PostgresValue(oid: type.oid, bytes: nil) }
@@ -37,12 +37,12 @@ package struct PostgresValue: Sendable {
     /// One dimension: the number of dimensions, whether NULL occurs, the element's type, length and lower bound, then
     /// each element after its length (`array_send` in the server's `arrayfuncs.c`).
     private static func array<Value: PostgresEncodable>(
-        _ type: PostgresType, _ values: some Sequence<Value?>
+        _ type: PostgresType, _ values: [Value?]
     ) -> Self {
         var bytes: [UInt8] = []
         var count: Int32 = 0
         var hasNull: Int32 = 0
-        bytes.reserveCapacity(20 + 16 * values.underestimatedCount)
+        bytes.reserveCapacity(20 + 16 * values.count)
         append(Int32(1), to: &bytes)
         append(Int32(0), to: &bytes)
         append(type.oid, to: &bytes)

@@ -99,6 +99,8 @@ package final class EventLoop: @unchecked Sendable {
     /// Runs `work` once, `delay` from now, unless the timer is cancelled before.
     @discardableResult
     package func schedule(after delay: Duration, _ work: @escaping () -> Void) -> LoopTimer {
+        // A timer of another thread would be lost: this loop sleeps and does not see it.
+        precondition(isInLoop || owner.load(ordering: .relaxed) == 0, "a timer is scheduled on its loop")
         timerOrder += 1
         let timer = LoopTimer(due: ContinuousClock.now + delay, order: timerOrder, loop: self, work: work)
         timers.push(timer)
@@ -219,11 +221,16 @@ package final class EventLoop: @unchecked Sendable {
     }
 
     private func runTurnEnd() {
-        // Work that is added by this work runs in the next turn, which comes at once.
-        let work = turnEnd
-        turnEnd = []
-        for item in work { item() }
+        // Work that this work adds runs at once, so that what belongs together leaves in one turn; what goes on for
+        // longer waits for the next turn, which comes without sleep, so that other events get theirs.
+        for _ in 0..<EventLoop.turnEndRounds where !turnEnd.isEmpty {
+            let work = turnEnd
+            turnEnd = []
+            for item in work { item() }
+        }
     }
+
+    private static let turnEndRounds = 8
 }
 
 /// The executor: a job is a message like any other, so a task that runs on the loop never leaves it.

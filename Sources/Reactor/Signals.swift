@@ -6,8 +6,8 @@ package final class Signals {
     private let descriptor: FileDescriptor
     private var registration: Registration?
 
-    /// Blocks `signals` in the calling thread and in those it starts, and ignores SIGPIPE for the whole process. Call it
-    /// before any thread exists.
+    /// Blocks `signals` in the calling thread and in those it starts, and ignores SIGPIPE for the whole process. Call
+    /// it before any thread exists.
     package static func block(_ signals: [Int32]) {
         var set = mask(signals)
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)

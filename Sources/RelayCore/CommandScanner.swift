@@ -176,6 +176,9 @@ package struct CommandScanner: Sendable {
         }
     }
 
+    /// What a number with more digits counts as: the largest count that the ledger takes.
+    package static let numberLimit = 9_000_000_000_000_000
+
     private mutating func acceptsBody(_ byte: UInt8) -> Bool {
         if byte.isASCIIWhiteSpace {
             numberEnded = hasDigits
@@ -185,7 +188,7 @@ package struct CommandScanner: Sendable {
         hasDigits = true
         let (product, overflow) = number.multipliedReportingOverflow(by: 10)
         let (sum, carry) = product.addingReportingOverflow(Int(byte - UInt8(ascii: "0")))
-        number = overflow || carry ? Int.max : sum
+        number = overflow || carry ? Self.numberLimit : min(sum, Self.numberLimit)
         return true
     }
 

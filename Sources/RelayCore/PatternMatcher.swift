@@ -14,7 +14,8 @@ package struct PatternMatcher: Sendable {
 
     private let patterns: [[UInt8]]
     private let failures: [[Int]]
-    private let begins: [Bool]
+    /// One bit for each byte that begins a pattern.
+    private let begins: SIMD4<UInt64>
     private var states: [Int]
 
     /// The bytes at the end of the stream that may still become a pattern.
@@ -29,8 +30,8 @@ package struct PatternMatcher: Sendable {
         failures = self.patterns.map(Self.failureTable)
         states = Array(repeating: 0, count: self.patterns.count)
         longest = self.patterns.map(\.count).max() ?? 0
-        var begins = Array(repeating: false, count: 256)
-        for pattern in self.patterns { begins[Int(pattern[0])] = true }
+        var begins = SIMD4<UInt64>()
+        for pattern in self.patterns { begins[Int(pattern[0] >> 6)] |= 1 << UInt64(pattern[0] & 63) }
         self.begins = begins
     }
 
@@ -57,9 +58,8 @@ package struct PatternMatcher: Sendable {
     private func nextBegin(in bytes: ArraySlice<UInt8>, from start: Int) -> Int {
         let rest = bytes[start...]
         let span = rest.span
-        let begins = begins.span
         var offset = 0
-        while offset < span.count, !begins[Int(span[offset])] { offset += 1 }
+        while offset < span.count, begins[Int(span[offset] >> 6)] >> UInt64(span[offset] & 63) & 1 == 0 { offset += 1 }
         return start + offset
     }
 

@@ -24,6 +24,7 @@ final class LedgerCore: @unchecked Sendable {
     private var pause: LoopTimer?
     private var flushes: [(id: Int, timer: LoopTimer, completion: @Sendable (Bool) -> Void)] = []
     private var flushCount = 0
+    private var maintenance: LoopTimer?
     private var isStopped = false
 
     init(_ configuration: LedgerConfiguration, _ inbox: LedgerInbox, on loop: EventLoop) {
@@ -67,7 +68,19 @@ final class LedgerCore: @unchecked Sendable {
                 $0.isConnected = true
                 $0.connects += 1
             }
+            maintain()
             send()
+        }
+    }
+
+    /// Makes the partitions of the months to come, on connecting and every six hours. Failing is harmless: rows then go
+    /// to the DEFAULT partition.
+    private func maintain() {
+        maintenance?.cancel()
+        maintenance = loop.schedule(after: .seconds(6 * 3600)) { [self] in maintain() }
+        connection?.query(LedgerStatement.makePartitions, []) { [self] result in
+            guard case .failure(let error) = result else { return }
+            inbox.count { $0.lastError = error.debugDescription }
         }
     }
 
@@ -238,6 +251,7 @@ final class LedgerCore: @unchecked Sendable {
         loop.checkIsolated()
         isStopped = true
         pause?.cancel()
+        maintenance?.cancel()
         // Its commands fail now, and their batches come back to `retries`.
         connection?.close()
         connection = nil

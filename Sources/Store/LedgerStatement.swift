@@ -9,6 +9,8 @@ enum LedgerStatement {
         WHERE current_setting('synchronous_commit') IN ('off', 'local')
         """
 
+    static let makePartitions: PostgresStatement = "SELECT ensure_partitions(3)"
+
     static let bury: PostgresStatement = """
         INSERT INTO dead_letters (request_id, sqlstate, record) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
         """
@@ -79,44 +81,44 @@ enum LedgerStatement {
 
     private static func requestBinds(_ records: [RequestRecord]) -> [PostgresValue] {
         [
-            .uuids(records.lazy.map(\.id)), .uuids(records.lazy.map(\.tenant)), .uuids(records.lazy.map(\.key)),
-            .texts(records.lazy.map { storable($0.model) }), .texts(records.lazy.map { storable($0.policy) }),
-            .texts(records.lazy.map { storable($0.policyVersion) }), .float8s(records.lazy.map(\.propensity)),
-            .texts(records.lazy.map { storable($0.endpoint) }), .bools(records.lazy.map(\.isStream)),
-            .int8s(records.lazy.map { Int64($0.choices) }), .timestamps(records.lazy.map(\.started)),
-            .timestamps(records.lazy.map(\.finished)), .texts(records.lazy.map(\.outcome.rawValue)),
-            .texts(records.lazy.map { storable($0.finish) }), .texts(records.lazy.map { $0.errorCode.map(storable) }),
-            .texts(records.lazy.map { $0.degraded.map(storable) }), .int8s(records.lazy.map { Int64($0.calls) }),
-            .int8s(records.lazy.map { Int64($0.malformed) }), .int8s(records.lazy.map { Int64($0.promptTokens) }),
-            .int8s(records.lazy.map { Int64($0.slmTokens) }), .int8s(records.lazy.map { Int64($0.llmTokens) }),
-            .int8s(records.lazy.map { Int64($0.commandTokens) }), .int8s(records.lazy.map { Int64($0.visibleTokens) }),
+            .uuids(records.map(\.id)), .uuids(records.map(\.tenant)), .uuids(records.map(\.key)),
+            .texts(records.map { storable($0.model) }), .texts(records.map { storable($0.policy) }),
+            .texts(records.map { storable($0.policyVersion) }), .float8s(records.map(\.propensity)),
+            .texts(records.map { storable($0.endpoint) }), .bools(records.map(\.isStream)),
+            .int8s(records.map { Int64($0.choices) }), .timestamps(records.map(\.started)),
+            .timestamps(records.map(\.finished)), .texts(records.map(\.outcome.rawValue)),
+            .texts(records.map { storable($0.finish) }), .texts(records.map { $0.errorCode.map(storable) }),
+            .texts(records.map { $0.degraded.map(storable) }), .int8s(records.map { Int64($0.calls) }),
+            .int8s(records.map { Int64($0.malformed) }), .int8s(records.map { Int64($0.promptTokens) }),
+            .int8s(records.map { Int64($0.slmTokens) }), .int8s(records.map { Int64($0.llmTokens) }),
+            .int8s(records.map { Int64($0.commandTokens) }), .int8s(records.map { Int64($0.visibleTokens) }),
         ]
     }
 
     private static func segmentBinds(_ records: [RequestRecord]) -> [PostgresValue] {
         let all = records.flatMap(\.segments)
-        let ids = records.flatMap { record in record.segments.lazy.map { _ in record.id } }
+        let ids = records.flatMap { record in record.segments.map { _ in record.id } }
         return [
-            .uuids(ids), .int8s(all.lazy.map { Int64($0.choice) }), .int8s(all.lazy.map { Int64($0.sequence) }),
-            .int8s(all.lazy.map { Int64($0.attempt) }), .texts(all.lazy.map { storable($0.role) }),
-            .texts(all.lazy.map { storable($0.model) }), .texts(all.lazy.map { storable($0.upstream) }),
-            .int8s(all.lazy.map { $0.requested.map(Int64.init) }), .int8s(all.lazy.map { $0.granted.map(Int64.init) }),
-            .int8s(all.lazy.map { $0.promptTokens.map(Int64.init) }),
-            .int8s(all.lazy.map { $0.cachedTokens.map(Int64.init) }),
-            .int8s(all.lazy.map { Int64($0.generatedTokens) }), .int8s(all.lazy.map { Int64($0.commandTokens) }),
-            .texts(all.lazy.map { storable($0.source) }), .texts(all.lazy.map { storable($0.commandSource) }),
-            .texts(all.lazy.map { storable($0.finish) }), .timestamps(all.lazy.map(\.started)),
-            .int8s(all.lazy.map(\.firstTokenMicroseconds)), .int8s(all.lazy.map(\.durationMicroseconds)),
-            .texts(all.lazy.map { $0.error.map(storable) }),
+            .uuids(ids), .int8s(all.map { Int64($0.choice) }), .int8s(all.map { Int64($0.sequence) }),
+            .int8s(all.map { Int64($0.attempt) }), .texts(all.map { storable($0.role) }),
+            .texts(all.map { storable($0.model) }), .texts(all.map { storable($0.upstream) }),
+            .int8s(all.map { $0.requested.map(Int64.init) }), .int8s(all.map { $0.granted.map(Int64.init) }),
+            .int8s(all.map { $0.promptTokens.map(Int64.init) }),
+            .int8s(all.map { $0.cachedTokens.map(Int64.init) }),
+            .int8s(all.map { Int64($0.generatedTokens) }), .int8s(all.map { Int64($0.commandTokens) }),
+            .texts(all.map { storable($0.source) }), .texts(all.map { storable($0.commandSource) }),
+            .texts(all.map { storable($0.finish) }), .timestamps(all.map(\.started)),
+            .int8s(all.map(\.firstTokenMicroseconds)), .int8s(all.map(\.durationMicroseconds)),
+            .texts(all.map { $0.error.map(storable) }),
         ]
     }
 
     private static func payloadBinds(_ records: [RequestRecord]) -> [PostgresValue] {
         let all = records.flatMap(\.payloads)
-        let ids = records.flatMap { record in record.payloads.lazy.map { _ in record.id } }
+        let ids = records.flatMap { record in record.payloads.map { _ in record.id } }
         return [
-            .uuids(ids), .texts(all.lazy.map { storable($0.part) }), .byteas(all.lazy.map(\.sha256)),
-            .byteas(all.lazy.map(\.body)),
+            .uuids(ids), .texts(all.map { storable($0.part) }), .byteas(all.map(\.sha256)),
+            .byteas(all.map(\.body)),
         ]
     }
 

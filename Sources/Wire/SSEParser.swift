@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Splits a stream of server-sent events into the data of its events, in whatever pieces the bytes arrive.
 ///
 /// Follows the WHATWG rules as far as model servers use them: lines end in CR, LF or CRLF; a byte order mark is
@@ -33,6 +35,7 @@ package struct SSEParser: Sendable {
         _ bytes: Span<UInt8>, _ body: (Span<UInt8>) throws(WireError) -> Void
     ) throws(WireError) {
         var start = skipByteOrderMark(bytes)
+        start = try pushPlainEvents(bytes, from: start, body)
         var position = start
         while position < bytes.count {
             let byte = unsafe bytes[unchecked: position]
@@ -54,6 +57,41 @@ package struct SSEParser: Sendable {
             start = position
         }
         try keep(bytes.extracting(start..<bytes.count))
+    }
+
+    /// The common case by itself: events of one `data` line that end in LF LF and lie whole in `bytes`. Nothing is
+    /// copied and the line's end is looked for by the C library. Returns where something else begins.
+    private mutating func pushPlainEvents(
+        _ bytes: Span<UInt8>, from start: Int, _ body: (Span<UInt8>) throws(WireError) -> Void
+    ) throws(WireError) -> Int {
+        guard line.isEmpty, !hasData, !skipsLineFeed, bomPosition == 3 else { return start }
+        var start = start
+        while !isDone, let end = Self.index(of: 0x0A, in: bytes, from: start), end + 1 < bytes.count,
+            bytes[end + 1] == 0x0A, end - start <= limit
+        {
+            let line = bytes.extracting(start..<end)
+            guard let valueStart = valueStart(line), valueStart < line.count,
+                Self.index(of: 0x0D, in: line, from: 0) == nil
+            else { break }
+            let value = line.extracting(valueStart..<line.count)
+            start = end + 2
+            if value.count == Self.done.count, (0..<value.count).allSatisfy({ value[$0] == Self.done[$0] }) {
+                isDone = true
+            } else {
+                try body(value)
+            }
+        }
+        return start
+    }
+
+    private static func index(of byte: UInt8, in bytes: Span<UInt8>, from start: Int) -> Int? {
+        guard start < bytes.count else { return nil }
+        return unsafe bytes.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress,
+                let found = unsafe memchr(base + start, Int32(byte), buffer.count - start)
+            else { return nil }
+            return unsafe UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - base
+        }
     }
 
     /// Takes bytes held in an array and returns the data of the events they complete.

@@ -67,5 +67,6 @@ package struct UpstreamFault: Equatable, Sendable {
         if type == "exceed_context_size_error" || code == "context_length_exceeded" { return true }
         return message.contains("maximum context length") || message.contains("context length exceeded")
             || message.contains("exceeds the available context size")
+            || message.contains("longer than the model's context length")
     }
 }

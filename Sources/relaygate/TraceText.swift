@@ -6,10 +6,11 @@ enum TraceText {
     static func summary(_ trace: Trace) -> String {
         let request = trace.request
         let generated = request.slmTokens + request.llmTokens
+        let took = request.finished.microseconds - request.started.microseconds
         let ratio = generated == 0 ? "-" : percent(request.llmTokens, of: generated)
         var text = """
             request   \(request.id)
-            started   \(UTCTime(request.started).text) UTC, took \(milliseconds(request.finished.microseconds - request.started.microseconds))
+            started   \(UTCTime(request.started).text) UTC, took \(milliseconds(took))
             tenant    \(trace.tenantName)
             model     \(request.model), policy \(request.policy)\(request.propensity.map { ", propensity \($0)" } ?? "")
             outcome   \(request.outcome.rawValue), finish \(request.finish)\(request.errorCode.map { ", error \($0)" } ?? "")\

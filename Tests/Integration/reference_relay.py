@@ -28,7 +28,7 @@ class View:
 
 
 def scan(text, closed, view):
-    """Adds a turn's text to the view without commands. Returns the command's number, or None, and the malformed ones."""
+    """Adds a turn's text to the view without commands. Returns the command's number, and how many are malformed."""
     malformed, at = 0, 0
     while (start := text.find(OPEN, at)) >= 0:
         view.add(text[at:start])

@@ -164,8 +164,8 @@ class Gateway:
 
     def start(self):
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                [require("relaygate"), "serve", "--config", str(self.path)], stdout=subprocess.PIPE, stderr=log, text=True)
+            call = [require("relaygate"), "serve", "--config", str(self.path)]
+            self.process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=log, text=True)
         line = self.process.stdout.readline()
         found = re.search(r"https?://[^\s]+", line)
         assert found, f"the gateway did not start: {line!r}\n{self.log_path.read_text()[-2000:]}"
@@ -233,7 +233,8 @@ class Stack:
         self.gateway = Gateway({
             "listen": {"host": "127.0.0.1", "port": free_port(), "body_limit": "256KiB"},
             "postgres": {"url": self.database.url},
-            "upstreams": [{"name": name, "model": fake.name, "url": fake.url + "/v1", **common} for name, fake in fakes],
+            "upstreams": [
+                {"name": name, "model": fake.name, "url": fake.url + "/v1", **common} for name, fake in fakes],
             "pairs": [{"name": "pair", "slm": [name for name, _ in fakes[:-1]], "llm": "llm-0"}],
             "models": [{"name": name, "pair": "pair", **model} for name, model in MODELS.items()],
             "shutdown": {"deadline": "10s"},

@@ -151,7 +151,7 @@ def test_endless_server_is_cut_at_the_limit(make_stack):
 
 @pytest.mark.parametrize("dialect", ["vllm", "llamacpp", "sglang", "openai"])
 def test_t6_a_transcript_that_no_longer_fits_ends_with_length(make_stack, dialect):
-    # The template and the question have about 35 tokens, the first turn 10, the expert's text 50: the SLM cannot resume.
+    # Template and question have about 35 tokens, the first turn 10, the expert's text 50: the SLM cannot resume.
     script = {"grow": {"slm": ["a <call>50</call>", " end"], "llm": [" w" * 60]}}
     stack = make_stack(dialect=dialect, script=script, slm_flags=["--context-window", "60"])
     choice = stack.chat("grow#1").json()["choices"][0]

@@ -1,5 +1,7 @@
 """The fake alone: what the other tests rest on."""
 
+import time
+
 import httpx
 import pytest
 
@@ -55,18 +57,21 @@ def test_truth_log_counts_what_usage_hides(make_fake):
 
 
 def test_leaving_client_is_in_the_truth_log(make_fake):
-    fake = make_fake(flags=["--token-delay", "5ms"], script={"long": {"slm": [{"text": "a ", "faults": {"endless": True}}]}})
+    script = {"long": {"slm": [{"text": "a ", "faults": {"endless": True}}]}}
+    fake = make_fake(flags=["--token-delay", "5ms"], script=script)
     with httpx.stream("POST", fake.url + "/v1/completions", json={"prompt": "[[long#1]]", "stream": True}) as stream:
         next(stream.iter_lines())
     for _ in range(100):
         if log := fake.log():
             break
+        time.sleep(0.01)
     assert log[0]["client_left"] and log[0]["sent_tokens"] < 50
 
 
 def test_reference_relay_calls_the_expert_and_shows_no_command(make_fake):
     slm, llm = make_fake("slm"), make_fake("llm")
-    answers = [relay(slm, llm, PROMPT.replace("apples", f"apples {index}"), {"bad_words": ["<call>"]}) for index in range(40)]
+    prompts = [PROMPT.replace("apples", f"apples {index}") for index in range(40)]
+    answers = [relay(slm, llm, prompt, {"bad_words": ["<call>"]}) for prompt in prompts]
     assert not any("<call>" in answer or "</call>" in answer for answer in answers)
     assert len(set(answers)) > 30
     assert len(llm.log()) > 40, "about three calls a request are expected"

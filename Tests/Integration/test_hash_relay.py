@@ -1,7 +1,7 @@
 """Relays of the hash models through the gateway, compared with a second implementation and with the truth logs."""
 
-from concurrent.futures import ThreadPoolExecutor
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -10,7 +10,7 @@ from reference_relay import relay
 
 BANS = {"vllm": {"bad_words": ["<call>"]}, "llamacpp": {"logit_bias": [["<", False]]}}
 # The gateway's dialect, and what the server really is: `openai` stands for everything that only looks like it.
-PAIRS = [("vllm", "vllm"), ("llamacpp", "llamacpp"), ("sglang", "sglang"), ("openai", "openai"), ("openai", "transformers")]
+PAIRS = [(name, name) for name in ("vllm", "llamacpp", "sglang", "openai")] + [("openai", "transformers")]
 
 
 def question(marker):
@@ -26,8 +26,8 @@ def stream(stack, marker, model="relay", within=60):
     body = {"model": model, "messages": [{"role": "user", "content": question(marker)}], "stream": True,
             "stream_options": {"include_usage": True}}
     text, report, finish, isDone = "", None, None, False
-    url = stack.gateway.url + "/v1/chat/completions"
-    with httpx.stream("POST", url, json=body, headers={"authorization": f"Bearer {stack.key}"}, timeout=within) as answer:
+    url, headers = stack.gateway.url + "/v1/chat/completions", {"authorization": f"Bearer {stack.key}"}
+    with httpx.stream("POST", url, json=body, headers=headers, timeout=within) as answer:
         if answer.status_code != 200:
             raise AssertionError(f"{answer.status_code}: {answer.read().decode()}")
         for line in answer.iter_lines():
@@ -123,7 +123,7 @@ def test_without_usage_tokens_are_counted_or_estimated_and_said_to_be(make_stack
 
 
 def test_kill_loses_no_answer_that_a_client_has(make_stack):
-    stack = make_stack(slm_flags=["--token-delay", "4ms"], llm_flags=["--token-delay", "4ms"])
+    stack = make_stack(slm_flags=["--token-delay", "10ms"], llm_flags=["--token-delay", "10ms"])
     finished = []
 
     def ask(index):

@@ -171,10 +171,10 @@ import Testing
     }
 
     @Test func `statement timeout, transactions and notices`() async throws {
-        try await withConnection(PostgresConfiguration(connection: database, statementTimeout: .milliseconds(100))) {
+        try await withConnection(PostgresConfiguration(connection: database, statementTimeout: .seconds(2))) {
             actor, connection in
             let slow = await failure { () async throws(PostgresError) in
-                _ = try await connection.query("SELECT pg_sleep(5)", [])
+                _ = try await connection.query("SELECT pg_sleep(30)", [])
             }
             #expect(slow?.sqlState == "57014")
             try await connection.execute("CREATE TABLE t (x int8)")

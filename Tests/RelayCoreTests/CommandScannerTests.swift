@@ -34,11 +34,12 @@ private let scannerCases: [ScannerCase] = [
     .init(name: "C3 zero", turn: "<call>0</call>", text: "", end: .command(0)),
     .init(name: "C4 leading zeros", turn: "<call>00012</call>", text: "", end: .command(12)),
     .init(
-        name: "C4 10^18", turn: "<call>1000000000000000000</call>", text: "", end: .command(1_000_000_000_000_000_000)),
-    .init(name: "C4 10^19", turn: "<call>10000000000000000000</call>", text: "", end: .command(Int.max)),
+        name: "C4 10^18", turn: "<call>1000000000000000000</call>", text: "", end: .command(9_000_000_000_000_000)),
+    .init(name: "C4 10^19", turn: "<call>10000000000000000000</call>", text: "", end: .command(9_000_000_000_000_000)),
     .init(
         name: "C4 10^400", turn: "<call>1" + String(repeating: "0", count: 400) + "</call>", text: "",
-        end: .command(.max)), .init(name: "C5 no digits", turn: "a<call></call>", text: "a", end: .malformed),
+        end: .command(9_000_000_000_000_000)),
+    .init(name: "C5 no digits", turn: "a<call></call>", text: "a", end: .malformed),
     .init(name: "C5 only space", turn: "a<call>  </call>", text: "a", end: .malformed),
     .init(name: "C5 letters", turn: "a<call>ten</call>", text: "a", end: .malformed),
     .init(name: "C5 letters, stripped", turn: "a<call>ten", text: "a", end: .malformed, closed: true),
@@ -160,7 +161,7 @@ private let scannerCases: [ScannerCase] = [
             _ = scanner.append(digits)
             #expect(scanner.heldCount == 0)
         }
-        #expect(scanner.append(closeTag).last == .command(Int.max))
+        #expect(scanner.append(closeTag).last == .command(9_000_000_000_000_000))
     }
 
     @Test("C2: a megabyte of text without a break goes through at once") func textIsNotHeld() {

@@ -66,6 +66,21 @@ import Testing
         #expect(try server.sql("SELECT sum(generated_tokens) FROM usage_hourly", on: database) == "\(50 * 22)")
     }
 
+    @Test func `the writer makes the partitions of the months to come`() async throws {
+        let count = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'segments'::regclass"
+        let before = try server.sql(count, on: database)
+        let last = "SELECT max(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = 'segments'::regclass"
+        let month = try server.sql(last + " AND inhrelid::regclass::text ~ '[0-9]$'", on: database)
+        try server.sql("DROP TABLE \(month)", on: database)
+        let writer = try writer()
+        defer { writer.stop() }
+        for _ in 0..<500 {
+            if try server.sql(count, on: database) == before { break }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        #expect(try server.sql("SELECT to_regclass('\(month)') IS NOT NULL", on: database) == "t")
+    }
+
     @Test func `acknowledgements arrive on the loop that was named`() async throws {
         let writer = try writer()
         let thread = try LoopThread.start(name: "target") { _ in nil }

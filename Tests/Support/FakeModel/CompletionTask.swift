@@ -10,19 +10,19 @@ final class CompletionTask {
         var isFinished = false
     }
 
-    private let site: ModelServer
-    private let exchange: HTTPExchange
-    private let request: CompletionRequest
-    private let turn: Script.Turn?
+    let site: ModelServer
+    let exchange: HTTPExchange
+    let request: CompletionRequest
+    let turn: Script.Turn?
     private let writer: ResponseWriter
-    private var record: TruthRecord
+    var record: TruthRecord
     private var choices: [Choice] = []
-    private var out: [UInt8] = []
+    var out: [UInt8] = []
     private var unwritten = 0
-    private var tokens = 0
+    var tokens = 0
     private var isStreaming = false
     private var isOver = false
-    private var faultsDone: Set<String> = []
+    var faultsDone: Set<String> = []
     private var timer: LoopTimer?
 
     /// A stream waits when its connection has taken less than all but this many bytes.
@@ -83,30 +83,11 @@ final class CompletionTask {
         wait(delay) { $0.begin() }
     }
 
-    private func wait(_ delay: Duration, _ work: @escaping (CompletionTask) -> Void) {
+    /// Does `work` later, unless the exchange is over by then.
+    func wait(_ delay: Duration, _ work: @escaping (CompletionTask) -> Void) {
         timer = site.loop.schedule(after: delay) { [weak self] in
             if let self, !isOver { work(self) }
         }
-    }
-
-    /// An answer that the turn gives instead of a completion.
-    private func immediateFault() -> FakeResponse? {
-        guard let faults = turn?.faults else { return nil }
-        let dialect = site.options.dialect
-        if let address = faults.redirect {
-            record.finish = "redirect"
-            return FakeResponse(status: 302, headers: [("location", address)], body: [])
-        }
-        if faults.contextExceeded {
-            record.finish = "context_exceeded"
-            let refusal = Refusal.contextExceeded(
-                prompt: record.promptTokens, window: site.options.contextWindow ?? 4096, dialect)
-            return FakeResponse(status: refusal.status, body: refusal.body(dialect))
-        }
-        guard let status = faults.status else { return nil }
-        record.finish = "status_\(status)"
-        let refusal = Refusal(status: status, kind: .failed(status: status), message: "scripted failure \(status)")
-        return FakeResponse(status: status, body: faults.body.map { Array($0.utf8) } ?? refusal.body(dialect))
     }
 
     private func startStream() {
@@ -210,75 +191,12 @@ final class CompletionTask {
         exchange.finishStream()
     }
 
-    private func flush() {
+    /// Gives the connection what has been written so far.
+    func flush() {
         exchange.write(out)
         out.removeAll(keepingCapacity: true)
         unwritten = 0
         record.sentTokens = tokens
-    }
-
-    // MARK: Misbehaving
-
-    /// Does what the turn's faults want at this token; true when nothing follows.
-    private func misbehaves(_ faults: Script.Faults) -> Bool {
-        if let count = faults.hangAfter, tokens >= count {
-            if request.isStream { flush() }
-            return true
-        }
-        if let count = faults.resetAfter, tokens >= count {
-            if request.isStream { flush() }
-            // What was written must leave first: closing at once would throw it away.
-            wait(.milliseconds(5)) { task in
-                task.record.finish = "reset"
-                task.exchange.abort()
-            }
-            return true
-        }
-        if let count = faults.endAfter, tokens >= count { return end(Array(#"{"choices":[{"ind"#.utf8)) }
-        if let count = faults.errorAfter, tokens >= count {
-            let refusal = Refusal(status: 500, kind: .failed(status: 500), message: "scripted failure in the stream")
-            if request.isStream { appendEvent(refusal.body(site.options.dialect)) }
-            return end(refusal.body(site.options.dialect))
-        }
-        if let count = faults.garbageAfter, tokens >= count, faultsDone.insert("garbage").inserted {
-            if sendOdd(Array(#"{"choices":[{"text": oops"#.utf8)) { return true }
-        }
-        if let count = faults.nulAfter, tokens >= count, faultsDone.insert("nul").inserted {
-            let nul = Array(#"{"choices":[{"index":0,"text":"a\u0000b","delta":{"content":"a\u0000b"}}],"x":""#.utf8)
-            if sendOdd(nul + [0] + Array(#""}"#.utf8)) { return true }
-        }
-        if let count = faults.invalidUTF8After, tokens >= count, faultsDone.insert("utf8").inserted {
-            let bytes = Array(#"{"choices":[{"index":0,"text":""#.utf8) + [0xFF, 0xC3] + Array(#""}]}"#.utf8)
-            if sendOdd(bytes) { return true }
-        }
-        if let size = faults.longLine, tokens >= 1, faultsDone.insert("line").inserted {
-            if sendOdd([UInt8](repeating: UInt8(ascii: "x"), count: size)) { return true }
-        }
-        return false
-    }
-
-    private func appendEvent(_ data: [UInt8]) {
-        out.append(contentsOf: "data: ".utf8)
-        out.append(contentsOf: data)
-        out.append(contentsOf: "\n\n".utf8)
-    }
-
-    /// Sends an event that no server should send; a whole answer is replaced by it, and nothing follows.
-    private func sendOdd(_ data: [UInt8]) -> Bool {
-        guard request.isStream else { return end(data) }
-        appendEvent(data)
-        return false
-    }
-
-    /// Ends the body here, properly as far as HTTP goes.
-    private func end(_ body: [UInt8]) -> Bool {
-        if request.isStream {
-            flush()
-            exchange.finishStream()
-        } else {
-            exchange.respond(FakeResponse(status: 200, body: body))
-        }
-        return true
     }
 
     private func close(_ isComplete: Bool) {

@@ -64,7 +64,8 @@ package final class TemporaryPostgres: Sendable {
 
     /// Starts the server and waits until it answers.
     package func start() throws {
-        let options = "-c listen_addresses= -c unix_socket_directories=\(directory) -c max_connections=50"
+        // Suites run in parallel, and each test has connections of its own.
+        let options = "-c listen_addresses= -c unix_socket_directories=\(directory) -c max_connections=300"
         _ = try runAsServer(
             "pg_ctl", ["-D", directory + "/data", "-l", directory + "/log", "-w", "-o", options, "start"])
     }
