@@ -12,7 +12,7 @@ CREATE TABLE tenants (
 );
 COMMENT ON TABLE tenants IS 'Who uses the gateway. Deleting is a change of state: the ledger keeps pointing here.';
 COMMENT ON COLUMN tenants.capture IS 'What is stored of prompts and answers: nothing, SHA-256 hashes, or the text.';
-COMMENT ON COLUMN tenants.default_model IS 'The public model name used when a request names none.';
+COMMENT ON COLUMN tenants.default_model IS 'The public model name that answers to the name default.';
 
 CREATE TABLE api_keys (
     id         uuid        PRIMARY KEY,

@@ -20,7 +20,7 @@ extension Command {
             lines += ["", "Commands:"] + subcommands.flatMap { Self.row($0.name, $0.summary) }
         }
         lines += ["", "Options:"] + options.flatMap { Self.row($0.usage, $0.fullMeaning) }
-        lines += Self.row("-h, --help", "Shows this help.")
+        lines += Self.row("-h, --help", "show this help")
         if !subcommands.isEmpty {
             lines += ["", "Run '\(invocation) <command> --help' for the options of a command."]
         }
@@ -72,11 +72,11 @@ extension Option {
     }
 
     fileprivate var fullMeaning: String {
-        var parts = [meaning]
-        if case .choice(let words) = value { parts.append("One of \(words.joined(separator: ", ")).") }
-        if isRequired { parts.append("Required.") }
-        if repeats { parts.append("May be given several times.") }
-        if let defaultValue { parts.append("Default: \(defaultValue).") }
-        return parts.joined(separator: " ")
+        var notes: [String] = []
+        if case .choice(let words) = value { notes.append("one of \(words.joined(separator: ", "))") }
+        if isRequired { notes.append("required") }
+        if repeats { notes.append("may be given several times") }
+        if let defaultValue { notes.append("default \(defaultValue)") }
+        return notes.isEmpty ? meaning : meaning + " (" + notes.joined(separator: "; ") + ")"
     }
 }

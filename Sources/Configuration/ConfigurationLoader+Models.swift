@@ -51,6 +51,9 @@ extension ConfigurationLoader {
                 $0.properties.isWhitespace || $0.properties.numericType != nil
             }) {
                 reader.add(.outOfRange, key, "must not hold white space or digits")
+            } else if tag.utf8.count < 2 || !tag.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) {
+                // One character, or half of another, is too likely to be text; a ban by grammar works on ASCII.
+                reader.add(.outOfRange, key, "must be at least two printable ASCII characters")
             }
         }
         if !tags.open.isEmpty, !tags.close.isEmpty,

@@ -25,14 +25,11 @@ struct ConfigurationLoader {
         let deadline = shutdown.duration("deadline")
         shutdown.finish()
         let log = log(reader.section("log"))
-        var keys = reader.section("keys")
-        let prefix = keys.text("prefix")
-        keys.finish()
         reader.finish()
         return GatewayConfiguration(
             listen: listen, postgres: postgres, ledger: ledger, upstreams: upstreams, pairs: pairs,
             models: models,
-            shutdown: .init(deadline: deadline), log: log, keys: .init(prefix: prefix))
+            shutdown: .init(deadline: deadline), log: log)
     }
 
     // MARK: - Single sections
@@ -54,7 +51,6 @@ struct ConfigurationLoader {
         defer { reader.finish() }
         return PostgresConfiguration(
             url: connectionString(&reader), connections: reader.integer("connections"),
-            statementTimeout: reader.duration("statement_timeout"),
             outageGrace: reader.duration("outage_grace"))
     }
 

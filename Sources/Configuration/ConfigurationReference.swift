@@ -30,7 +30,7 @@ package enum ConfigurationReference {
             "Longest request head; beyond it 431."),
         .init(
             "listen.connection_limit", .integer(1...1_000_000), .value("10000"),
-            "Most open client connections."),
+            "Most open client connections of one event loop; more are refused."),
         .init(
             "listen.idle_timeout", .duration(.seconds(1)...(.seconds(86_400))), .value("60s"),
             "An idle client connection is closed after this."),
@@ -47,10 +47,7 @@ package enum ConfigurationReference {
         ),
         .init("postgres.connections", .integer(1...64), .value("2"), "Connections of one process."),
         .init(
-            "postgres.statement_timeout", .duration(.milliseconds(100)...(.seconds(600))), .value("10s"),
-            "A statement that takes longer is cancelled."),
-        .init(
-            "postgres.outage_grace", .duration(.zero...(.seconds(3600))), .value("2s"),
+            "postgres.outage_grace", .duration(.seconds(1)...(.seconds(3600))), .value("2s"),
             "How long admission goes on when PostgreSQL does not answer."),
 
         .init("ledger", .section, .absent, "How usage is written."),
@@ -159,8 +156,8 @@ package enum ConfigurationReference {
             .value("degrade"),
             "When a call is refused or fails: `degrade` to the SLM alone, or `fail` the request."),
         .init("models[].tags", .section, .absent, "How a command is written."),
-        .init("models[].tags.open", .text(maximumBytes: 64), .value("<call>"), "Starts a command."),
-        .init("models[].tags.close", .text(maximumBytes: 64), .value("</call>"), "Ends a command."),
+        .init("models[].tags.open", .text(maximumBytes: 32), .value("<call>"), "Starts a command."),
+        .init("models[].tags.close", .text(maximumBytes: 32), .value("</call>"), "Ends a command."),
         .init(
             "models[].prompted", .section, .absent,
             "For policy `prompted`: what teaches the command; absent means the text built in."),
@@ -188,7 +185,5 @@ package enum ConfigurationReference {
         .init(
             "log.level", .choice(LogConfiguration.Level.allCases.map(\.rawValue)), .value("info"),
             "The least important level that is written."),
-        .init("keys", .section, .absent, "The API keys that are handed to callers."),
-        .init("keys.prefix", .name, .value("sk-relay"), "How new keys begin."),
     ]
 }

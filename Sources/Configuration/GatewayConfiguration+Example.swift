@@ -25,7 +25,6 @@ extension GatewayConfiguration {
         postgres:
           url: env:DATABASE_URL      # or file:/path, or literally without a password
           connections: 2
-          statement_timeout: 10s
           outage_grace: 2s           # how long admission goes on when PostgreSQL does not answer
 
         # How usage is written.
@@ -104,10 +103,6 @@ extension GatewayConfiguration {
         log:
           format: text               # text | json
           level: info                # debug | info | warning | error
-
-        # The API keys that are handed to callers.
-        keys:
-          prefix: sk-relay           # how new keys begin
 
         """
 }

@@ -13,7 +13,6 @@ package struct GatewayConfiguration: Sendable {
     package var models: [ModelConfiguration]
     package var shutdown: ShutdownConfiguration
     package var log: LogConfiguration
-    package var keys: KeysConfiguration
 
     /// The upstream with this name, or nil.
     package func upstream(named name: String) -> UpstreamConfiguration? {
@@ -54,7 +53,6 @@ package struct PostgresConfiguration: Sendable {
     /// A connection string as libpq takes it. Secret, because it may hold a password.
     package var url: Secret
     package var connections: Int
-    package var statementTimeout: Duration
     package var outageGrace: Duration
 }
 
@@ -91,9 +89,4 @@ package struct LogConfiguration: Sendable, Equatable {
 
     package var format: Format
     package var level: Level
-}
-
-/// Section `keys`.
-package struct KeysConfiguration: Sendable, Equatable {
-    package var prefix: String
 }

@@ -64,9 +64,7 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
             return refuse(exchange, .notFound(method: exchange.method, path: exchange.path))
         }
         guard route.accepts(exchange.method) else {
-            exchange.respond(
-                .methodNotAllowed(allowed: route.methods), headers: [("allow", route.methods)])
-            return
+            return refuse(exchange, .methodNotAllowed(allowed: route.methods), headers: [("allow", route.methods)])
         }
         // Whoever sends no key has no body worth reading.
         if case .inference = route, GatewayLoop.presentedKey(exchange) == nil {
@@ -140,7 +138,9 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
     }
 
     /// Answers a request that is not admitted. It has an id all the same, by which the log can be searched.
-    private func refuse(_ exchange: HTTPExchange, _ error: WireError, caller: Caller? = nil) {
+    private func refuse(
+        _ exchange: HTTPExchange, _ error: WireError, caller: Caller? = nil, headers: [(String, String)] = []
+    ) {
         let id = core.newID(LoopCore.wallClock()).description
         core.logger.info(
             "refused",
@@ -148,7 +148,7 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
                 "id": .string(id), "tenant": .string(caller?.tenantName ?? ""), "path": .string(exchange.path),
                 "peer": .string(exchange.peer), "status": .integer(error.status), "code": .string(error.code.rawValue),
             ])
-        exchange.respond(error, headers: [("x-request-id", id)])
+        exchange.respond(error, headers: headers + [("x-request-id", id)])
     }
 
     private static func presentedKey(_ exchange: HTTPExchange) -> String? {

@@ -40,7 +40,7 @@ struct GenerationBody {
         }
         appendStreaming(to: &body)
         if generation.commandsForbidden { appendBan(to: &body) }
-        appendPassthrough(choice, to: &body)
+        appendPassthrough(choice, skipping: bannedField(generation), to: &body)
         body.append(json: "}")
         return body
     }
@@ -76,7 +76,13 @@ struct GenerationBody {
         case .none:
             break
         case .badWords:
+            // The caller's own words stay forbidden beside ours.
             body.append(json: #","bad_words":["#)
+            let own = request.passthrough.first { $0.name == "bad_words" }?.value.dropFirst().dropLast() ?? []
+            if own.contains(where: { $0 > 0x20 }) {
+                body.append(rawJSON: Array(own))
+                body.append(json: ",")
+            }
             body.append(jsonString: tags.open)
             body.append(json: ",")
             body.append(jsonString: tags.close)
@@ -91,8 +97,13 @@ struct GenerationBody {
         }
     }
 
-    private func appendPassthrough(_ choice: Int, to body: inout [UInt8]) {
-        for field in request.passthrough {
+    /// The caller's field that the ban has taken over.
+    private func bannedField(_ generation: Generation) -> String? {
+        if case .badWords = upstream.dialect.ban, generation.commandsForbidden { "bad_words" } else { nil }
+    }
+
+    private func appendPassthrough(_ choice: Int, skipping skipped: String?, to body: inout [UInt8]) {
+        for field in request.passthrough where field.name != skipped {
             body.append(json: ",")
             body.append(jsonString: field.name)
             body.append(json: ":")

@@ -153,9 +153,7 @@ final class RequestSession {
     private var endingError: WireError? {
         for driver in drivers {
             guard case .failed(let failure) = outcomes[driver.choice] else { continue }
-            if case .refused(let reason) = failure {
-                return .insufficientQuota("A call of the large model was refused (\(reason.rawValue)).")
-            }
+            if case .refused(let reason) = failure { return RequestSession.error(refused: reason) }
             return driver.failure?.wireError ?? .upstreamFailed("The model server failed.")
         }
         // An answer without a single token because the prompt did not fit is a refusal, not an answer.
@@ -163,6 +161,15 @@ final class RequestSession {
             return drivers.first?.failure?.wireError
         }
         return nil
+    }
+
+    private static func error(refused reason: RefusalReason) -> WireError {
+        switch reason {
+        case .budget, .limit: .insufficientQuota("A call of the large model was refused: \(reason.rawValue).")
+        case .contextWindow: .contextLengthExceeded("The answer no longer fits the large model's context window.")
+        case .breaker, .upstream, .maxTokens:
+            .upstreamFailed("A call of the large model was refused: \(reason.rawValue).")
+        }
     }
 
     private func finishReason(_ outcome: RelayOutcome) -> String {

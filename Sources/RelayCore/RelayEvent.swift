@@ -27,9 +27,9 @@ package enum RefusalReason: String, Sendable, Equatable, Hashable, CaseIterable 
     /// The circuit breaker of the LLM is open.
     case breaker
     /// The prompt does not fit the LLM's context window.
-    case contextWindow
+    case contextWindow = "context_window"
     /// The caller's `max_tokens` is used up.
-    case maxTokens
+    case maxTokens = "max_tokens"
     /// The LLM failed after its retries.
     case upstream
 }

@@ -73,10 +73,17 @@ package struct Administration {
 
     // MARK: Keys
 
+    /// What a key may be allowed to do; the gateway asks for `inference`.
+    package static let scopes = ["inference", "usage.read", "trace.read", "admin"]
+
     /// Makes a key. Its secret is in the result and nowhere else.
     package func createKey(
         tenant: String, label: String, scopes: [String] = ["inference"], expires: Timestamp? = nil
     ) async throws(StoreError) -> CreatedKey {
+        if let unknown = scopes.first(where: { !Administration.scopes.contains($0) }) {
+            throw StoreError(
+                .invalid, "\(quoted(unknown)) is no scope: use \(Administration.scopes.joined(separator: ", "))")
+        }
         let (text, key) = APIKey.generate(random: random)
         let rows = try await run(
             """
@@ -90,8 +97,7 @@ package struct Administration {
                 .text(tenant), .uuid(newID()), .text(key.publicID), .bytea(key.digest), .text(label), .texts(scopes),
                 .timestamp(expires), .timestamp(now()),
             ],
-            invalid: "the label is at most 200 characters, the scopes are one or more of "
-                + "inference, usage.read, trace.read, admin")
+            invalid: "the label has 1 to 200 characters, and there is at least one scope")
         guard !rows.isEmpty else { throw try await noTenant(tenant) }
         let record = try reading { () throws(PostgresError) in try KeyRecord(rows.single()) }
         return CreatedKey(secret: text, key: record)

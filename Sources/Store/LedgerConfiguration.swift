@@ -11,7 +11,18 @@ package struct LedgerConfiguration: Sendable {
     /// A batch without an answer is sent again over a new connection after this. Default 30 s.
     package var answerTimeout: Duration = .seconds(30)
 
+    /// Told what an operator should hear of. Called on the ledger's thread.
+    package var onEvent: @Sendable (LedgerEvent) -> Void = { _ in }
+
     package init(connection: String) { self.connection = connection }
+}
+
+/// What happened to the ledger's connection.
+package enum LedgerEvent: Sendable, Equatable {
+    /// The database was lost, or cannot be reached; records wait. Told once for each outage, with a safe description.
+    case lost(String)
+    /// The database is back; what waited is being written.
+    case restored
 }
 
 /// What became of a record.

@@ -58,6 +58,7 @@ final class LedgerCore: @unchecked Sendable {
             }
             guard !isStopped else { return connection.close() }
             self.connection = connection
+            if attempts > 0 { configuration.onEvent(.restored) }
             attempts = 0
             connection.onClose = { [self] error in
                 self.connection = nil
@@ -87,6 +88,7 @@ final class LedgerCore: @unchecked Sendable {
     private func reconnect(_ error: PostgresError) {
         guard !isStopped else { return }
         inbox.count { $0.lastError = error.debugDescription }
+        if attempts == 0 { configuration.onEvent(.lost(error.description)) }
         loop.schedule(after: Backoff.delay(attempt: attempts, random: SystemRandom.word())) { [self] in connect() }
         attempts += 1
     }

@@ -48,7 +48,8 @@ package struct JSONParser: ~Copyable {
             case RG_JSON_TOO_LONG: "The JSON is too long to be parsed. Send less at a time."
             case RG_JSON_MEMORY: "There is no memory to parse the JSON. Send less at a time."
             case RG_JSON_NOT_CONTAINER: "The JSON must be an object or an array."
-            default: "The body is not valid JSON (near byte \(offset)). Check quotes, commas and brackets."
+            default:
+                "The body is not valid JSON\(offset > 0 ? " (near byte \(offset))" : ""). Check quotes, commas and brackets."
             }
         return WireError(.invalidJSON, message)
     }

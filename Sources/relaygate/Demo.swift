@@ -12,7 +12,7 @@ struct Demo {
     private let machine: Machine
 
     /// Three questions of GSM8K's test set (MIT licence) at which the small default model asks for help reliably.
-    private static let questions = [
+    static let questions = [
         """
         After transferring to a new school, Amy made 20 more friends than Lily. If Lily made 50 friends, how many \
         friends do Lily and Amy have together?

@@ -15,8 +15,8 @@ enum KeyCommand {
                     .value("tenant", .text, "NAME", required: true, "whose key it is"),
                     .value("label", .text, "TEXT", default: "default", "what it is for"),
                     .value(
-                        "scope", .text, "SCOPE", repeats: true,
-                        "what it may do, such as inference (the default) or usage.read"),
+                        "scope", .choice(Administration.scopes), "SCOPE", repeats: true,
+                        "what it may do; inference without this option"),
                     .value("expires-in", .duration, "TIME", "when it ends by itself, such as 30d; never by default"),
                     ConfigurationOption.option, json,
                 ]),

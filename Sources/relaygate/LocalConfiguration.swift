@@ -24,11 +24,13 @@ enum LocalConfiguration {
     }
 
     /// The file's text for one small and one large model, in this order.
-    static func text(port: UInt16, upstreams: [Upstream]) -> String {
+    static func text(port: UInt16, connection: String, upstreams: [Upstream]) -> String {
         var text = """
             # Written by `relaygate up` at each start; to change it, copy it and start with --config.
             listen:
               port: \(port)
+            postgres:
+              url: \(connection.json)
             upstreams:
 
             """

@@ -22,6 +22,12 @@ struct RunningGateway {
             var ledgerSettings = Store.LedgerConfiguration(connection: configuration.postgres.url.reveal())
             ledgerSettings.queueLimit = configuration.ledger.queueLimit
             ledgerSettings.batchLimit = configuration.ledger.batchLimit
+            ledgerSettings.onEvent = { event in
+                switch event {
+                case .lost(let reason): logger.error("database lost; the ledger waits", ["reason": .string(reason)])
+                case .restored: logger.info("database restored; the ledger is written")
+                }
+            }
             let ledger = try LedgerWriter.start(ledgerSettings)
             var keySettings = KeyDirectoryConfiguration(connection: configuration.postgres.url.reveal())
             keySettings.connections = configuration.postgres.connections

@@ -66,6 +66,7 @@ struct Machine {
     let running: RunningGateway
     let key: String
     let connection: String
+    private let directory: String
     private let postgres: EmbeddedPostgres
     private let servers: [LocalModelServer]
     private let logger: Logger
@@ -88,7 +89,7 @@ struct Machine {
             } else {
                 if urls.isEmpty { servers = try startModels(arguments, directory: directory, progress: progress) }
                 text = LocalConfiguration.text(
-                    port: port,
+                    port: port, connection: postgres.connectionString,
                     upstreams: urls.isEmpty ? servers.map(LocalConfiguration.Upstream.init) : try probe(urls))
                 try text.write(toFile: directory + "/relaygate.yaml", atomically: true, encoding: .utf8)
             }
@@ -101,7 +102,8 @@ struct Machine {
             let logger = try fileLogger(configuration, directory: directory)
             let running = try RunningGateway.start(configuration, logger: logger)
             return Machine(
-                running: running, key: key, connection: postgres.connectionString, postgres: postgres, servers: servers,
+                running: running, key: key, connection: postgres.connectionString, directory: directory,
+                postgres: postgres, servers: servers,
                 logger: logger)
         } catch let exit as CommandExit {
             throw exit
@@ -132,8 +134,9 @@ struct Machine {
             curl \(running.url)/chat/completions -H "Content-Type: application/json" \\
               -H "Authorization: Bearer \(key)" \\
               -d '{"model": "\(model.name)", "max_tokens": 200, "temperature": 0, "messages": [{"role": "user", \
-            "content": "A pen costs $2 and a book costs $7. How much do 3 pens and 2 books cost?"}]}'
+            "content": "\(Demo.questions[2])"}]}'
 
+            The ledger: relaygate trace list --config \(directory)/relaygate.yaml
             Press Ctrl-C to stop.
 
             """)
@@ -158,7 +161,11 @@ struct Machine {
 
     private static func probe(_ urls: [String]) throws(CommandExit) -> [LocalConfiguration.Upstream] {
         var upstreams: [LocalConfiguration.Upstream] = []
-        for url in urls { upstreams.append(LocalConfiguration.Upstream(try ServerProbe(url))) }
+        for url in urls {
+            let probe = try ServerProbe(url)
+            Terminal.line("\(probe.url): model \(probe.model), dialect \(probe.dialect)")
+            upstreams.append(LocalConfiguration.Upstream(probe))
+        }
         return upstreams
     }
 

@@ -208,7 +208,7 @@ private let root = Command(
               run                         Runs a program.
 
             Options:
-              -h, --help                  Shows this help.
+              -h, --help                  show this help
 
             Run 'relaygate <command> --help' for the options of a command.
             """
@@ -229,8 +229,8 @@ private let root = Command(
               <note>                      A note.
 
             Options:
-              --budget TOKENS             LLM tokens per day. Required.
-              -h, --help                  Shows this help.
+              --budget TOKENS             LLM tokens per day. (required)
+              -h, --help                  show this help
             """
         #expect(throws: CommandExit.help(expected)) { try root.parse(["tenant", "create", "--help"]) }
     }
@@ -246,7 +246,7 @@ private let root = Command(
             ])
         let text = long.helpText(invocation: "x")
         #expect(text.split(separator: "\n").allSatisfy { $0.count <= 100 })
-        #expect(text.contains("One of a, b. Default: a."))
+        #expect(text.contains("(one of a, b; default a)"))
     }
 
     @Test("Control characters of the command line do not reach the terminal")

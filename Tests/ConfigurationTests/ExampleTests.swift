@@ -22,7 +22,6 @@ import Testing
         #expect(example.ledger == defaults.ledger)
         #expect(example.shutdown == defaults.shutdown)
         #expect(example.log == defaults.log)
-        #expect(example.keys == defaults.keys)
         #expect(example.models == defaults.models)
     }
 

@@ -15,14 +15,12 @@ import Testing
                 ))
         #expect(configuration.postgres.url.reveal() == "host=/run/postgresql dbname=relaygate")
         #expect(configuration.postgres.connections == 2)
-        #expect(configuration.postgres.statementTimeout == .seconds(10))
         #expect(configuration.postgres.outageGrace == .seconds(2))
         #expect(
             configuration.ledger
                 == LedgerConfiguration(receipt: .committed, queueLimit: 64 << 20, batchLimit: 512))
         #expect(configuration.shutdown.deadline == .seconds(30))
         #expect(configuration.log == LogConfiguration(format: .text, level: .info))
-        #expect(configuration.keys.prefix == "sk-relay")
         let upstream = try #require(configuration.upstream(named: "small"))
         #expect(upstream.url.description == "http://127.0.0.1:18081/v1")
         #expect(upstream.apiKey == nil && upstream.contextWindow == nil && upstream.runningUsage == nil)

@@ -110,12 +110,15 @@ struct ProblemCase: Sendable, CustomTestStringConvertible {
                 "f.yaml:6:43: models[0].policy: must be relay, prompted, fixed(k), random(p), slm, llm "
                     + "(k at least 1, p from 0 to 1), not \"fixed(0)\", did you mean \"fixed(k)\"?"),
             ProblemCase(
-                "name with a space", "keys: {prefix: \"sk relay\"}",
-                "f.yaml:6:16: keys.prefix: must be 1 to 64 letters, digits, '-', '_' or '.'"),
+                "tag of one character", "models: [{name: a, pair: default, policy: relay, tags: {open: x}}]",
+                "f.yaml:6:63: models[0].tags.open: must be at least two printable ASCII characters"),
+            ProblemCase(
+                "tag that is not ASCII", "models: [{name: a, pair: default, policy: relay, tags: {open: «call»}}]",
+                "f.yaml:6:63: models[0].tags.open: must be at least two printable ASCII characters"),
             ProblemCase(
                 "tags that hold each other",
-                "models: [{name: a, pair: default, policy: relay, tags: {open: ab, close: b}}]",
-                "f.yaml:6:74: models[0].tags.close: the opening and the closing tag must not hold each other"
+                "models: [{name: a, pair: default, policy: relay, tags: {open: abc, close: bc}}]",
+                "f.yaml:6:75: models[0].tags.close: the opening and the closing tag must not hold each other"
             ),
             ProblemCase(
                 "tag with a digit", "models: [{name: a, pair: default, policy: relay, tags: {open: c1}}]",
