@@ -41,14 +41,9 @@ final class RelayDriver {
         /// Text that this segment's attempts have written, and the tokens of those that failed (rule F3).
         var written: [UInt8] = []
         var earlierTokens = 0
-        /// What the server was allowed to generate.
-        var limit: Int?
         /// The machine wants no more of this segment.
         var isCancelled = false
     }
-
-    /// Servers were seen to count one token more than they were asked for.
-    private static let limitSlack = 1
 
     init(choice: Int, script: Script, configuration: RelayConfiguration, session: RequestSession, core: LoopCore) {
         self.choice = choice
@@ -172,10 +167,16 @@ final class RelayDriver {
             .write(
                 generation, prompt: prompt, view: attempt.base + attempt.written,
                 maxTokens: limit, choice: choice)
-        let started = UpstreamGeneration(link: core.upstreams.link(upstream), core: core, reader: self)
+        let started = UpstreamGeneration(
+            link: core.upstreams.link(upstream), core: core,
+            isBatched: generation.role == .llm || !machine.script.isRelay,
+            reader: self)
         self.attempt?.upstream = started
-        self.attempt?.limit = limit
-        if case .chat = prompt { started.start(body, isChat: true) } else { started.start(body, isChat: false) }
+        if case .chat = prompt {
+            started.start(body, isChat: true, limit: limit)
+        } else {
+            started.start(body, isChat: false, limit: limit)
+        }
         if isPaused { started.pause() }
     }
 
@@ -280,23 +281,15 @@ final class RelayDriver {
 }
 
 extension RelayDriver: GenerationReader {
-    func generation(_ generation: UpstreamGeneration, wrote chunk: UpstreamChunk) {
+    func generation(
+        _ generation: UpstreamGeneration, wrote text: [UInt8], running: Int?, extras: ChunkExtras?
+    ) {
         guard attempt?.upstream === generation else { return }
-        attempt?.written += chunk.text
-        let hasExtras = chunk.logprobs != nil || chunk.toolCalls != nil
-        if hasExtras {
-            session.attach(ChunkExtras(logprobs: chunk.logprobs, toolCalls: chunk.toolCalls), choice: choice)
-        }
+        attempt?.written += text
+        if let extras { session.attach(extras, choice: choice) }
         let earlier = attempt?.earlierTokens ?? 0
-        handle(.text(chunk.text, generated: chunk.runningTokens.map { $0 + earlier }))
-        if let limit = attempt?.limit, attempt?.upstream === generation,
-            generation.tokensSoFar.count > limit + RelayDriver.limitSlack
-        {
-            core.logger.warning(
-                "upstream went on behind its limit", ["upstream": .string(generation.link.upstream.name)])
-            generation.cutAtLimit()
-        }
-        if hasExtras { session.writeAttached(choice: choice) }
+        handle(.text(text, generated: running.map { $0 + earlier }))
+        if extras != nil { session.writeAttached(choice: choice) }
     }
 
     func generationEnded(_ generation: UpstreamGeneration, _ end: UpstreamGeneration.End) {

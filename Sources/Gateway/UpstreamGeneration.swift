@@ -1,12 +1,15 @@
 internal import HTTPClient
 internal import Reactor
 internal import RelayCore
+internal import Telemetry
 internal import Wire
 
 /// Who reads a generation. *Loop thread.*
 protocol GenerationReader: AnyObject {
-    /// The next part, possibly without text. `running` is the server's own count so far, where it tells one.
-    func generation(_ generation: UpstreamGeneration, wrote chunk: UpstreamChunk)
+    /// The next text, possibly empty. `running` is the server's own count so far, where it tells one; `extras` are parts
+    /// of the same chunk that go on untouched.
+    func generation(
+        _ generation: UpstreamGeneration, wrote text: [UInt8], running: Int?, extras: ChunkExtras?)
     /// Over, well or not. Called once, also after `cancel`.
     func generationEnded(_ generation: UpstreamGeneration, _ end: UpstreamGeneration.End)
 }
@@ -42,18 +45,28 @@ final class UpstreamGeneration: HTTPTransferDelegate {
     private var finish: GenerationEnd.Finish?
     private var stopReason: [UInt8]?
     private var isOver = false
+    private var limit = Int.max
+    /// Whether what arrives in one read is handed on as one text. Not where each chunk's count belongs to its text.
+    private let isBatched: Bool
+    /// Text of this read that has not been handed on.
+    private var batch: [UInt8] = []
+
+    /// Servers were seen to count one token more than they were asked for.
+    private static let limitSlack = 1
 
     /// Bytes of an error body that are kept.
     private static let bodyLimit = 8 << 20
 
-    init(link: UpstreamPool.Link, core: LoopCore, reader: any GenerationReader) {
+    init(link: UpstreamPool.Link, core: LoopCore, isBatched: Bool, reader: any GenerationReader) {
         self.link = link
+        self.isBatched = isBatched
         self.core = core
         self.reader = reader
     }
 
-    /// Sends the request. A failure is told in the loop's next turn, never from inside this call.
-    func start(_ body: [UInt8], isChat: Bool) {
+    /// Sends the request, which allows `limit` tokens. A failure is told in the loop's next turn, never from inside this call.
+    func start(_ body: [UInt8], isChat: Bool, limit: Int) {
+        self.limit = limit
         do throws(HTTPClientError) {
             transfer = try link.client.start(
                 url: isChat ? link.chat : link.completions, headers: link.headers, body: body,
@@ -63,9 +76,6 @@ final class UpstreamGeneration: HTTPTransferDelegate {
             core.loop.atTurnEnd { [self] in end(.failed(failure)) }
         }
     }
-
-    /// Ends a generation whose server goes on behind the limit it was given.
-    func cutAtLimit() { end(.finished(.length, stopReason: nil)) }
 
     /// Stops reading and closes the connection, so that the server frees its slot.
     func cancel() { end(.cancelled) }
@@ -109,9 +119,11 @@ final class UpstreamGeneration: HTTPTransferDelegate {
             }
         } catch {
             for chunk in chunks where !isOver { take(chunk) }
+            handOn()
             return end(.failed(UpstreamFailure(label: "bad_stream", detail: error.message)))
         }
         for chunk in chunks where !isOver { take(chunk) }
+        handOn()
         if !isOver, events.isDone { endOfStream() }
     }
 
@@ -131,6 +143,7 @@ final class UpstreamGeneration: HTTPTransferDelegate {
                     .failed(UpstreamFailure(label: "bad_stream", detail: "the answer is neither a stream nor JSON")))
             }
             take(chunk)
+            handOn()
         }
         if !isOver { endOfStream() }
     }
@@ -143,6 +156,7 @@ final class UpstreamGeneration: HTTPTransferDelegate {
 
     private func take(_ chunk: UpstreamChunk) {
         if let fault = chunk.fault {
+            handOn()
             let context = fault.isContextExceeded
             return end(
                 .failed(
@@ -162,7 +176,29 @@ final class UpstreamGeneration: HTTPTransferDelegate {
             finish = UpstreamGeneration.finish(reason)
             if case .string(let text) = chunk.stopReason { stopReason = text }
         }
-        reader?.generation(self, wrote: chunk)
+        batch += chunk.text
+        if finish == nil, tokensSoFar.count - UpstreamGeneration.limitSlack > limit { return cutAtLimit() }
+        let hasExtras = chunk.logprobs != nil || chunk.toolCalls != nil
+        guard !isBatched || hasExtras else { return }
+        let text = batch
+        batch = []
+        let extras = hasExtras ? ChunkExtras(logprobs: chunk.logprobs, toolCalls: chunk.toolCalls) : nil
+        reader?.generation(self, wrote: text, running: chunk.runningTokens, extras: extras)
+    }
+
+    /// The server goes on behind its limit: it is left.
+    private func cutAtLimit() {
+        core.logger.warning("upstream went on behind its limit", ["upstream": .string(link.upstream.name)])
+        handOn()
+        end(.finished(.length, stopReason: nil))
+    }
+
+    /// Hands on what one read brought.
+    private func handOn() {
+        guard !isOver, !batch.isEmpty else { return }
+        let text = batch
+        batch = []
+        reader?.generation(self, wrote: text, running: runningTokens, extras: nil)
     }
 
     private static func finish(_ reason: String) -> GenerationEnd.Finish {

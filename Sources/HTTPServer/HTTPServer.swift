@@ -59,8 +59,8 @@ package struct HTTPServerLimits: Sendable {
         unsafe options.listen_fd = socket.release()
         unsafe options.connection_limit = UInt32(clamping: limits.connections)
         unsafe options.idle_timeout_s = UInt32(clamping: max(1, limits.idle.components.seconds))
-        // Reading buffer and writing buffer share the pool, so headers get half of it.
-        unsafe options.connection_memory = max(8192, limits.header * 2)
+        // What is read and what is written share the pool: room for the headers and for a block of the answer.
+        unsafe options.connection_memory = max(8192, limits.header) + 8192
         unsafe options.on_request = onRequest
         unsafe options.on_completed = onCompleted
         unsafe options.on_connection = onConnection

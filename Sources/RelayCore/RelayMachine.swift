@@ -24,7 +24,7 @@ package struct RelayMachine: Sendable {
         case malformed, endMarker, callerStop, clientLeft
     }
 
-    let script: Script
+    package let script: Script
     let configuration: RelayConfiguration
     var phase = Phase.idle
     var turn: TurnReader

@@ -21,6 +21,9 @@ package struct Script: Sendable, Equatable {
         self.propensity = propensity
     }
 
+    /// Whether both models write.
+    package var isRelay: Bool { !passesCallerStop }
+
     /// Whether the servers also get the caller's stop strings.
     ///
     /// With both models writing, a stop string may span segments, and a server that strips it would hide what ended

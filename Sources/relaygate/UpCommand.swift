@@ -136,7 +136,7 @@ struct Machine {
               -d '{"model": "\(model.name)", "max_tokens": 200, "temperature": 0, "messages": [{"role": "user", \
             "content": "\(Demo.questions[2])"}]}'
 
-            The ledger: relaygate trace list --config \(directory)/relaygate.yaml
+            The ledger: \(CommandLine.arguments[0]) trace list --config \(directory)/relaygate.yaml
             Press Ctrl-C to stop.
 
             """)
