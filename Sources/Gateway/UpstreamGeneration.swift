@@ -6,8 +6,8 @@ internal import Wire
 
 /// Who reads a generation. *Loop thread.*
 protocol GenerationReader: AnyObject {
-    /// The next text, possibly empty. `running` is the server's own count so far, where it tells one; `extras` are parts
-    /// of the same chunk that go on untouched.
+    /// The next text, possibly empty. `running` is the server's own count so far, where it tells one; `extras` are
+    /// parts of the same chunk that go on untouched.
     func generation(
         _ generation: UpstreamGeneration, wrote text: [UInt8], running: Int?, extras: ChunkExtras?)
     /// Over, well or not. Called once, also after `cancel`.
@@ -64,7 +64,8 @@ final class UpstreamGeneration: HTTPTransferDelegate {
         self.reader = reader
     }
 
-    /// Sends the request, which allows `limit` tokens. A failure is told in the loop's next turn, never from inside this call.
+    /// Sends the request, which allows `limit` tokens. A failure is told in the loop's next turn, never from inside
+    /// this call.
     func start(_ body: [UInt8], isChat: Bool, limit: Int) {
         self.limit = limit
         do throws(HTTPClientError) {

@@ -8,7 +8,7 @@ package import Reactor
 /// returned, so they may start, pause and cancel transfers as they like.
 @safe package final class HTTPClient {
     package let loop: EventLoop
-    private let multi: OpaquePointer
+    private let multi: MultiHandle
     private var setup: rg_curl_setup
     private var sockets: [Int32: Registration] = [:]
     private var timer: LoopTimer?
@@ -16,7 +16,7 @@ package import Reactor
     private var timerRequest = 0
     private var live: [OpaquePointer: HTTPTransfer] = unsafe [:]
     private var ready: [HTTPTransfer] = []
-    private var idle: [OpaquePointer] = unsafe []
+    private var idle: [PooledEasyHandle] = []
     private var isDeliveryScheduled = false
 
     /// Most easy handles that are kept for reuse: each holds its buffers.
@@ -30,21 +30,18 @@ package import Reactor
         unsafe setup = rg_curl_setup(
             on_head: onHead, on_body: onBody, connect_timeout_ms: Int(max(1, connectTimeout / .milliseconds(1))),
             buffer_size: 8192)
-        guard let multi = unsafe rg_curl_multi() else { throw SystemError("curl_multi_init", code: ENOMEM) }
-        unsafe self.multi = multi
+        guard let multi = MultiHandle() else { throw SystemError("curl_multi_init", code: ENOMEM) }
+        self.multi = multi
         let context = unsafe Unmanaged.passUnretained(self).toOpaque()
-        unsafe rg_curl_attach(multi, onSocket, onTimer, context, idleConnections)
+        unsafe rg_curl_attach(self.multi.raw, onSocket, onTimer, context, idleConnections)
     }
 
     deinit {
         while let (easy, transfer) = unsafe live.popFirst() {
             transfer.close()
-            unsafe curl_multi_remove_handle(multi, easy)
-            unsafe curl_easy_cleanup(easy)
+            unsafe curl_multi_remove_handle(multi.raw, easy)
         }
-        while let easy = unsafe idle.popLast() { unsafe curl_easy_cleanup(easy) }
-        unsafe curl_multi_cleanup(multi)
-        for registration in sockets.values { registration.cancel(isOpen: false) }
+        for registration in sockets.values { registration.cancel() }
         timer?.cancel()
     }
 
@@ -56,23 +53,23 @@ package import Reactor
     package func start(
         url: String, headers: HTTPHeaders, body: [UInt8]?, timeouts: HTTPTimeouts, delegate: any HTTPTransferDelegate
     ) throws(HTTPClientError) -> HTTPTransfer {
-        guard let easy = unsafe idle.popLast() ?? curl_easy_init() else {
+        guard let easy = idle.popLast() ?? PooledEasyHandle() else {
             throw HTTPClientError(code: .invalid, wasSent: false, detail: "out of memory")
         }
-        let transfer = unsafe HTTPTransfer(
+        let transfer = HTTPTransfer(
             easy: easy, client: self, headers: headers, body: body, timeouts: timeouts, delegate: delegate)
+        let raw = unsafe easy.handle.raw
         let context = unsafe Unmanaged.passUnretained(transfer).toOpaque()
-        var code = unsafe rg_curl_prepare(easy, &setup)
+        var code = unsafe rg_curl_prepare(raw, &setup)
         if code == CURLE_OK {
             let start = unsafe body == nil ? nil : UnsafeRawPointer(transfer.body.baseAddress)
-            code = unsafe rg_curl_request(easy, url, headers.list, start, body?.count ?? 0, context)
+            code = unsafe rg_curl_request(raw, url, headers.list.raw, start, body?.count ?? 0, context)
         }
-        guard code == CURLE_OK, unsafe curl_multi_add_handle(multi, easy) == CURLM_OK else {
-            unsafe curl_easy_cleanup(easy)
+        guard code == CURLE_OK, unsafe curl_multi_add_handle(multi.raw, raw) == CURLM_OK else {
             throw HTTPClientError(
                 code: .invalid, wasSent: false, detail: unsafe String(cString: curl_easy_strerror(code)))
         }
-        unsafe live[easy] = transfer
+        unsafe live[raw] = transfer
         transfer.watchTime()
         return transfer
     }
@@ -83,23 +80,20 @@ package import Reactor
     func finish(_ transfer: HTTPTransfer) {
         guard !transfer.isOver else { return }
         transfer.close()
-        let easy = unsafe transfer.easy
-        unsafe live[easy] = nil
-        unsafe curl_multi_remove_handle(multi, easy)
-        guard unsafe idle.count < HTTPClient.idleLimit else {
-            unsafe curl_easy_cleanup(easy)
-            return
-        }
-        unsafe curl_easy_reset(easy)
-        unsafe idle.append(easy)
+        let raw = unsafe transfer.easy.handle.raw
+        unsafe live[raw] = nil
+        unsafe curl_multi_remove_handle(multi.raw, raw)
+        guard idle.count < HTTPClient.idleLimit else { return }
+        transfer.easy.handle.reset()
+        idle.append(transfer.easy)
     }
 
     // MARK: Running libcurl
 
     private func act(_ fd: Int32, _ mask: Int32) {
-        unsafe rg_curl_act(multi, fd, mask)
+        unsafe rg_curl_act(multi.raw, fd, mask)
         var result = CURLE_OK
-        while let easy = unsafe rg_curl_next_done(multi, &result) {
+        while let easy = unsafe rg_curl_next_done(multi.raw, &result) {
             guard let transfer = unsafe live[easy] else { continue }
             transfer.result = result
             markReady(transfer)
@@ -139,8 +133,8 @@ package import Reactor
         }
         guard !transfer.isOver, !transfer.isPaused, let result = transfer.result else { return }
         let delegate = transfer.delegate
-        let status = unsafe rg_curl_status(transfer.easy)
-        let wasSent = unsafe rg_curl_was_sent(transfer.easy) != 0
+        let status = unsafe rg_curl_status(transfer.easy.handle.raw)
+        let wasSent = unsafe rg_curl_was_sent(transfer.easy.handle.raw) != 0
         finish(transfer)
         guard result != CURLE_OK else {
             delegate?.transferEnded(transfer, status: status)
@@ -213,7 +207,7 @@ private func onBody(bytes: UnsafeMutablePointer<CChar>?, size: Int, count: Int, 
         transfer.isStalled = true
         return Int(CURL_WRITEFUNC_PAUSE)
     }
-    if transfer.status == 0 { transfer.status = unsafe rg_curl_status(transfer.easy) }
+    if transfer.status == 0 { transfer.status = unsafe rg_curl_status(transfer.easy.handle.raw) }
     unsafe transfer.inbound.append(contentsOf: UnsafeRawBufferPointer(start: bytes, count: size * count))
     transfer.client.markReady(transfer)
     return size * count

@@ -25,7 +25,7 @@ package struct HTTPTimeouts: Sendable {
 /// One request to a server and its answer. *Loop thread.*
 @safe package final class HTTPTransfer {
     weak var delegate: (any HTTPTransferDelegate)?
-    let easy: OpaquePointer
+    let easy: PooledEasyHandle
     let client: HTTPClient
     let timeouts: HTTPTimeouts
     /// libcurl reads the body from here until the transfer is over.
@@ -43,10 +43,10 @@ package struct HTTPTimeouts: Sendable {
     private var timer: LoopTimer?
 
     init(
-        easy: OpaquePointer, client: HTTPClient, headers: HTTPHeaders, body: [UInt8]?, timeouts: HTTPTimeouts,
+        easy: PooledEasyHandle, client: HTTPClient, headers: HTTPHeaders, body: [UInt8]?, timeouts: HTTPTimeouts,
         delegate: any HTTPTransferDelegate
     ) {
-        unsafe self.easy = easy
+        self.easy = easy
         self.client = client
         self.headers = headers
         self.timeouts = timeouts
@@ -74,7 +74,7 @@ package struct HTTPTimeouts: Sendable {
         lastActivity = client.loop.now
         if isStalled {
             isStalled = false
-            unsafe curl_easy_pause(easy, CURLPAUSE_CONT)
+            unsafe curl_easy_pause(easy.handle.raw, CURLPAUSE_CONT)
         }
         client.markReady(self)
     }
@@ -101,7 +101,7 @@ package struct HTTPTimeouts: Sendable {
         if isPaused { lastActivity = client.loop.now }
         if client.loop.now - lastActivity < limit { return watchTime() }
         let error = HTTPClientError(
-            code: hasBytes ? .idleTimeout : .firstByteTimeout, wasSent: unsafe rg_curl_was_sent(easy) != 0,
+            code: hasBytes ? .idleTimeout : .firstByteTimeout, wasSent: unsafe rg_curl_was_sent(easy.handle.raw) != 0,
             detail: "nothing received for \(limit)")
         let delegate = self.delegate
         client.finish(self)

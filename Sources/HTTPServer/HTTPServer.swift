@@ -38,7 +38,7 @@ package struct HTTPServerLimits: Sendable {
     package weak var handler: (any HTTPHandler)?
     package let limits: HTTPServerLimits
     private let loop: EventLoop
-    private var daemon: OpaquePointer?
+    private var daemon: ServerDaemon?
     private var registration: Registration?
     private var tick: LoopTimer?
     private var isRunScheduled = false
@@ -65,9 +65,10 @@ package struct HTTPServerLimits: Sendable {
         unsafe options.on_completed = onCompleted
         unsafe options.on_connection = onConnection
         unsafe options.context = Unmanaged.passUnretained(self).toOpaque()
-        guard let daemon = unsafe rg_mhd_start(&options) else { throw SystemError("MHD_start_daemon", code: EINVAL) }
-        unsafe self.daemon = daemon
-        registration = try loop.register(unsafe rg_mhd_epoll_fd(daemon), .read) { [unowned self] _ in run() }
+        guard let daemon = unsafe ServerDaemon(&options) else { throw SystemError("MHD_start_daemon", code: EINVAL) }
+        let epoll = unsafe rg_mhd_epoll_fd(daemon.raw)
+        self.daemon = consume daemon
+        registration = try loop.register(epoll, .read) { [unowned self] _ in run() }
         scheduleTick()
     }
 
@@ -75,23 +76,29 @@ package struct HTTPServerLimits: Sendable {
 
     /// Accepts no more connections; those that are open go on.
     package func quiesce() {
-        guard let daemon = unsafe daemon else { return }
-        let socket = unsafe MHD_quiesce_daemon(daemon)
+        guard let raw = unsafe rawDaemon else { return }
+        let socket = unsafe MHD_quiesce_daemon(raw)
         if socket >= 0 { close(socket) }
     }
 
     /// Closes every connection and ends the server.
     package func stop() {
-        guard let daemon = unsafe daemon else { return }
+        guard let raw = unsafe rawDaemon else { return }
         tick?.cancel()
         registration?.cancel()
         // The library refuses to stop while a connection is suspended.
         isStopping = true
         for exchange in live.values { exchange.abort() }
-        unsafe MHD_run(daemon)
+        unsafe MHD_run(raw)
         precondition(!live.values.contains { $0.isSuspended }, "a stopping server suspends nobody")
-        unsafe MHD_stop_daemon(daemon)
-        unsafe self.daemon = nil
+        daemon = nil
+    }
+
+    private var rawDaemon: OpaquePointer? {
+        switch daemon {
+        case .some(let daemon): unsafe daemon.raw
+        case .none: nil
+        }
     }
 
     // MARK: Running the library
@@ -121,12 +128,12 @@ package struct HTTPServerLimits: Sendable {
     }
 
     private func run() {
-        guard let daemon = unsafe daemon, !isRunning else { return }
+        guard let raw = unsafe rawDaemon, !isRunning else { return }
         isRunning = true
         isRunScheduled = false
-        unsafe MHD_run(daemon)
+        unsafe MHD_run(raw)
         isRunning = false
-        if unsafe rg_mhd_is_busy(daemon) != 0 { needsRun() } else { uncork() }
+        if unsafe rg_mhd_is_busy(raw) != 0 { needsRun() } else { uncork() }
         let drained = drainedExchanges
         drainedExchanges = []
         for exchange in drained { exchange.onDrain?() }
@@ -137,6 +144,7 @@ package struct HTTPServerLimits: Sendable {
     /// Idle connections are found by looking once a second: their time limit needs to be no more exact than that.
     private func scheduleTick() {
         tick = loop.schedule(after: .seconds(1)) { [weak self] in
+            self?.closeSlowConnections()
             self?.run()
             self?.scheduleTick()
         }
@@ -148,6 +156,17 @@ package struct HTTPServerLimits: Sendable {
     private struct Watch {
         var registration: Registration
         weak var exchange: HTTPExchange?
+        /// When the connection was made, the last response ended, or the head of the request arrived.
+        var since: ContinuousClock.Instant
+    }
+
+    /// Closes connections whose request does not get on: the library's own limit begins anew with each byte, which a
+    /// caller who sends one byte a minute can use to hold a connection for ever. A head may take twice the idle limit,
+    /// because its time begins with the last response; a body then as long again.
+    private func closeSlowConnections() {
+        for (fd, watch) in watches where loop.now - watch.since > limits.idle * 2 {
+            if watch.exchange?.isDispatched != true { shutdown(fd, Int32(SHUT_RDWR)) }
+        }
     }
 
     private var watches: [Int32: Watch] = [:]
@@ -162,7 +181,7 @@ package struct HTTPServerLimits: Sendable {
         let registration = try? loop.register(fd, [.peerClosed, .edge]) { [weak self] ready in
             if ready.isPeerClosed { self?.watches[fd]?.exchange?.peerClosed() }
         }
-        if let registration { watches[fd] = Watch(registration: registration, exchange: nil) }
+        if let registration { watches[fd] = Watch(registration: registration, exchange: nil, since: loop.now) }
     }
 
     fileprivate func connectionClosed(_ connection: OpaquePointer) {
@@ -177,12 +196,16 @@ package struct HTTPServerLimits: Sendable {
         let exchange = unsafe HTTPExchange(connection: connection, server: self, method: method, path: path)
         let fd = unsafe rg_mhd_connection_fd(connection)
         watches[fd]?.exchange = exchange
+        watches[fd]?.since = loop.now
         live[ObjectIdentifier(exchange)] = exchange
         if isStopping { exchange.abort() } else { handler?.began(exchange) }
         return exchange
     }
 
-    fileprivate func end(_ exchange: HTTPExchange, isComplete: Bool) {
+    fileprivate func end(_ exchange: HTTPExchange, on connection: OpaquePointer, isComplete: Bool) {
+        let fd = unsafe rg_mhd_connection_fd(connection)
+        watches[fd]?.exchange = nil
+        watches[fd]?.since = loop.now
         live[ObjectIdentifier(exchange)] = nil
         exchange.close(isComplete: isComplete)
     }
@@ -269,11 +292,13 @@ private func onCompleted(
     context: UnsafeMutableRawPointer?, connection: OpaquePointer?,
     slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, code: MHD_RequestTerminationCode
 ) {
-    guard let context = unsafe context, let slot = unsafe slot, let known = unsafe slot.pointee else { return }
+    guard let context = unsafe context, let connection = unsafe connection, let slot = unsafe slot,
+        let known = unsafe slot.pointee
+    else { return }
     unsafe slot.pointee = nil
     let exchange = unsafe Unmanaged<HTTPExchange>.fromOpaque(known).takeRetainedValue()
     unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
-        .end(exchange, isComplete: code == rg_mhd_completed)
+        .end(exchange, on: connection, isComplete: code == rg_mhd_completed)
 }
 
 private func onConnection(

@@ -95,12 +95,12 @@ private struct World {
     let client: HTTPClient
     let port: UInt16
 
-    init(body: Int = 1 << 20) throws {
+    init(body: Int = 1 << 20, idle: Duration = .seconds(30)) throws {
         loop = try EventLoop(name: "test")
         site = Site(loop)
         let socket = try ListenSocket(host: "127.0.0.1", port: 0, isShared: false)
         port = socket.port
-        let limits = HTTPServerLimits(body: body, header: 8192, connections: 100, idle: .seconds(30))
+        let limits = HTTPServerLimits(body: body, header: 8192, connections: 100, idle: idle)
         server = try HTTPServer(loop: loop, socket: socket, limits: limits)
         server.handler = site
         client = try HTTPClient(loop: loop, connectTimeout: .seconds(2), idleConnections: 16)
@@ -234,5 +234,40 @@ private struct World {
         world.loop.run()
         #expect(readers.filter { $0.status == 200 }.count == 20)
         #expect(world.server.connectionsAccepted == 1)
+    }
+
+    @Test func `a head that never ends holds its connection for twice the idle limit, whatever trickles in`() throws {
+        let world = try World(idle: .milliseconds(300))
+        let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(fd) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = world.port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let connected = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        try #require(connected == 0)
+        _ = write(fd, "GET / HTTP/1.1\r\nx: ", 19)
+        let started = ContinuousClock.now
+        var trickle: (() -> Void)?
+        trickle = {
+            _ = send(fd, "a", 1, Int32(MSG_NOSIGNAL.rawValue))
+            world.loop.schedule(after: .milliseconds(100)) { trickle?() }
+        }
+        trickle?()
+        var closedAfter: Duration?
+        let registration = try world.loop.register(fd, .peerClosed) { _ in
+            closedAfter = ContinuousClock.now - started
+            world.loop.stop()
+        }
+        world.loop.run()
+        registration.cancel()
+        trickle = nil
+        let after = try #require(closedAfter)
+        // Twice the limit, and at most two looks of one second each on a busy machine.
+        #expect(after >= .milliseconds(600) && after < .seconds(6))
     }
 }
