@@ -254,7 +254,7 @@ private struct World {
         let started = ContinuousClock.now
         var trickle: (() -> Void)?
         trickle = {
-            _ = send(fd, "a", 1, Int32(MSG_NOSIGNAL.rawValue))
+            _ = send(fd, "a", 1, Int32(MSG_NOSIGNAL))
             world.loop.schedule(after: .milliseconds(100)) { trickle?() }
         }
         trickle?()
