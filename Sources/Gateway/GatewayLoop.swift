@@ -117,29 +117,30 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
     // MARK: Admission
 
     /// Calls `next` when the request carries a valid key, and answers otherwise.
-    private func authenticated(_ exchange: HTTPExchange, _ next: @escaping (Caller) -> Void) {
+    private func authenticated(_ exchange: HTTPExchange, _ next: @escaping (KeyIdentity) -> Void) {
         guard let key = GatewayLoop.presentedKey(exchange) else { return refuse(exchange, .invalidAPIKey()) }
         let bound = LoopBound((self, exchange, next), on: core.loop)
-        let now = core.keys.check(key, on: core.loop) { check in
+        let now = core.keys.lookup(key, on: core.loop) { result in
             let (gateway, exchange, next) = bound.value
-            gateway.proceed(exchange, check, next)
+            gateway.proceed(exchange, result, next)
         }
         if let now { proceed(exchange, now, next) }
     }
 
-    private func proceed(_ exchange: HTTPExchange, _ check: KeyCheck, _ next: (Caller) -> Void) {
+    private func proceed(_ exchange: HTTPExchange, _ result: KeyResult, _ next: (KeyIdentity) -> Void) {
         // The caller may have left while the key was looked up.
         guard !exchange.isClosed else { return }
-        switch check {
-        case .caller(let caller): next(caller)
-        case .refused: refuse(exchange, .invalidAPIKey())
+        switch result {
+        case .found(let caller): next(caller)
+        // Which of these it is, the caller is not told.
+        case .unknown, .revoked, .expired: refuse(exchange, .invalidAPIKey())
         case .unavailable: refuse(exchange, .unavailable("The gateway cannot reach its database."))
         }
     }
 
     /// Answers a request that is not admitted. It has an id all the same, by which the log can be searched.
     private func refuse(
-        _ exchange: HTTPExchange, _ error: WireError, caller: Caller? = nil, headers: [(String, String)] = []
+        _ exchange: HTTPExchange, _ error: WireError, caller: KeyIdentity? = nil, headers: [(String, String)] = []
     ) {
         let id = core.newID(LoopCore.wallClock()).description
         core.logger.info(
@@ -160,7 +161,7 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
         return exchange.header("x-api-key")
     }
 
-    private func admit(_ exchange: HTTPExchange, _ endpoint: Endpoint, _ caller: Caller) {
+    private func admit(_ exchange: HTTPExchange, _ endpoint: Endpoint, _ caller: KeyIdentity) {
         do throws(WireError) {
             guard !isDraining else { throw .unavailable("The gateway is being stopped.") }
             guard caller.scopes.contains("inference") else { throw .permissionDenied("request completions") }
@@ -181,7 +182,9 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
         }
     }
 
-    private func start(_ request: InferenceRequest, _ model: PublicModel, _ caller: Caller, _ exchange: HTTPExchange) {
+    private func start(
+        _ request: InferenceRequest, _ model: PublicModel, _ caller: KeyIdentity, _ exchange: HTTPExchange
+    ) {
         let now = LoopCore.wallClock()
         exchange.releaseBody()
         let session = RequestSession(

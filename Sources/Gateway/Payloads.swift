@@ -4,7 +4,7 @@ internal import Wire
 
 /// The text of a request as its tenant lets the ledger keep it.
 enum Payloads {
-    static func make(_ capture: Caller.Capture, request: InferenceRequest, drivers: [RelayDriver]) -> [PayloadRecord] {
+    static func make(_ capture: Capture, request: InferenceRequest, drivers: [RelayDriver]) -> [PayloadRecord] {
         guard capture != .none else { return [] }
         let keepsText = capture == .text
         var parts = [part("prompt", request.endpoint == .chat ? request.rawMessages : request.prompt, keepsText)]

@@ -20,7 +20,7 @@ final class RequestSession {
     let request: InferenceRequest
     let model: PublicModel
     let prompts: PromptBook
-    private let caller: Caller
+    private let caller: KeyIdentity
     private let exchange: HTTPExchange
     private let core: LoopCore
     private weak var owner: (any SessionOwner)?
@@ -34,7 +34,7 @@ final class RequestSession {
     private var isOver = false
 
     init(
-        _ request: InferenceRequest, model: PublicModel, caller: Caller, exchange: HTTPExchange, id: UUID7,
+        _ request: InferenceRequest, model: PublicModel, caller: KeyIdentity, exchange: HTTPExchange, id: UUID7,
         at time: Accounting.Timestamp, core: LoopCore, owner: any SessionOwner
     ) {
         self.id = id
@@ -49,7 +49,7 @@ final class RequestSession {
         let draw = Double.random(in: 0..<1, using: &core.random)
         let script = model.policy.script(draw: draw)
         record = RequestRecord(
-            id: id, tenant: caller.tenant, key: caller.key, model: model.name, policy: model.policy.name,
+            id: id, tenant: caller.tenantID, key: caller.keyID, model: model.name, policy: model.policy.name,
             policyVersion: core.policyVersion, propensity: script.propensity, endpoint: request.endpoint.rawValue,
             isStream: request.stream, choices: request.choices, started: time)
         response = ResponseWriter(
@@ -127,9 +127,11 @@ final class RequestSession {
         complete()
         let bound = LoopBound(self, on: core.loop)
         let isQueued = core.configuration.ledger.receipt == .queued
-        core.ledger.append(record, on: core.loop) { isDurable in
-            if !isQueued { bound.value.acknowledge(isDurable) }
-        }
+        core.ledger.append(
+            record, on: core.loop,
+            durable: { isDurable in
+                if !isQueued { bound.value.acknowledge(isDurable) }
+            })
         if isQueued { acknowledge(true) }
     }
 
@@ -228,7 +230,7 @@ final class RequestSession {
         core.logger.info(
             "request",
             [
-                "id": .string(id.description), "tenant": .string(caller.tenantName), "key": .string(caller.publicKey),
+                "id": .string(id.description), "tenant": .string(caller.tenantName), "key": .string(caller.publicID),
                 "model": .string(model.name), "outcome": .string(record.outcome.rawValue),
                 "error": .string(record.errorCode ?? ""), "calls": .integer(record.calls),
                 "slm_tokens": .integer(record.slmTokens), "llm_tokens": .integer(record.llmTokens),

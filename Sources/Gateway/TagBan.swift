@@ -1,3 +1,5 @@
+internal import RelayCore
+
 /// A grammar of every text that does not contain a tag, in the notation of llama.cpp (GBNF).
 ///
 /// Its rules are the states of the Knuth-Morris-Pratt automaton of the tag's bytes: rule `s<k>` stands for "the last k
@@ -6,7 +8,7 @@ enum TagBan {
     /// The grammar. `tag` must be ASCII and not empty, which the configuration checks.
     static func grammar(forbidding tag: String) -> String {
         let pattern = Array(tag.utf8)
-        let failure = failureTable(pattern)
+        let failure = PatternMatcher.failureTable(pattern)
         var rules = ["root ::= s0"]
         for state in pattern.indices {
             // The characters that lead anywhere but back to the start, each with its next state.
@@ -24,17 +26,6 @@ enum TagBan {
             rules.append("s\(state) ::= " + choices.joined(separator: " | "))
         }
         return rules.joined(separator: "\n")
-    }
-
-    private static func failureTable(_ pattern: [UInt8]) -> [Int] {
-        var table = [Int](repeating: 0, count: pattern.count)
-        var length = 0
-        for index in pattern.indices.dropFirst() {
-            while length > 0, pattern[index] != pattern[length] { length = table[length - 1] }
-            if pattern[index] == pattern[length] { length += 1 }
-            table[index] = length
-        }
-        return table
     }
 
     private static func advance(_ state: Int, _ character: UInt8, _ pattern: [UInt8], _ failure: [Int]) -> Int {

@@ -83,7 +83,9 @@ package struct PatternMatcher: Sendable {
         return matched
     }
 
-    private static func failureTable(_ pattern: [UInt8]) -> [Int] {
+    /// For each length of a beginning of `pattern`, the length of the longest beginning that it also ends with
+    /// (Knuth, Morris and Pratt).
+    package static func failureTable(_ pattern: [UInt8]) -> [Int] {
         var table = Array(repeating: 0, count: pattern.count)
         var length = 0
         for index in pattern.indices.dropFirst() {

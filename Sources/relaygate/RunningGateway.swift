@@ -37,7 +37,7 @@ struct RunningGateway {
                 throw CommandExit.failure("the database does not answer; see whether it is overloaded")
             }
             let settings = GatewaySettings(
-                configuration: configuration, keys: StoredKeys(directory: keys), ledger: StoredLedger(writer: ledger),
+                configuration: configuration, keys: keys, ledger: ledger,
                 logger: logger, policyVersion: version(configuration))
             let gateway = try Gateway.start(settings)
             return RunningGateway(configuration: configuration, gateway: gateway, ledger: ledger, keys: keys)

@@ -1,5 +1,3 @@
-package import Accounting
-
 /// What is stored of a tenant's prompts and answers.
 package enum Capture: String, Sendable, CaseIterable {
     case none
@@ -17,7 +15,7 @@ package struct KeyIdentity: Sendable, Equatable {
     package let publicID: String
     package let scopes: Set<String>
     package let capture: Capture
-    /// The public model name for requests that name none.
+    /// The public model name that answers to the name `default`.
     package let defaultModel: String?
     package let expires: Timestamp?
 
