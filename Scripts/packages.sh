@@ -4,7 +4,7 @@
 # shellcheck disable=SC2034  # used by the scripts that read this file
 relaygate_packages=(
     libpq-dev libcurl4-openssl-dev libmicrohttpd-dev libsimdjson-dev libfyaml-dev
-    postgresql python3-venv pkg-config
+    postgresql python3-venv pkg-config curl
 )
 
 # Prints one line and ends.
@@ -24,6 +24,9 @@ require_swift() {
         fail "swift ${major:-?}.${minor:-?} is too old; install Swift 6.2 or later (https://www.swift.org/install/linux/)"
     fi
 }
+
+# Whether a log of apt-get says that the disk is full.
+says_full() { grep -q -E 'No space left|not have enough free space' "$1"; }
 
 # Installs the packages named that are missing; does nothing, and asks for no rights, when none is.
 install_packages() {
@@ -52,7 +55,11 @@ install_packages() {
         local words='Temporary failure|Could not (resolve|connect)|Failed to fetch|Unable to locate'
         if grep -q -E "$words" "$log"; then
             rm -f "$log"
-            fail "cannot fetch ${missing[*]}: no network, or a mirror without them; check /etc/apt/sources.list"
+            fail "cannot fetch ${missing[*]}: no network, or a mirror without them; check the network and the sources in /etc/apt"
+        fi
+        if says_full "$log"; then
+            rm -f "$log"
+            fail "cannot install ${missing[*]}: the disk is full; free about 300 MB in /var and try again"
         fi
         tail -n 15 "$log" >&2
         rm -f "$log"
@@ -65,7 +72,7 @@ install_packages() {
 require_disk() {
     local free
     free=$(df --output=avail --block-size=1M "$2" | tail -n 1 | tr -d ' ')
-    [[ $free -ge $1 ]] || fail "the build needs $1 MB of disk space in $2, and $free MB are free"
+    [[ $free -ge $1 ]] || fail "the build needs $1 MB of disk space in $(realpath "$2"), and $free MB are free; free some or clone elsewhere"
 }
 
 # Runs a build command; shows one line of progress on a terminal, and the whole output only when it fails.

@@ -2,6 +2,8 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 struct MHD_Daemon *rg_mhd_start(const struct rg_mhd_options *options) {
@@ -36,4 +38,44 @@ void rg_mhd_peer(struct MHD_Connection *connection, char *text, size_t size) {
 int rg_mhd_is_busy(struct MHD_Daemon *daemon) {
     MHD_UNSIGNED_LONG_LONG milliseconds = 0;
     return MHD_get_timeout(daemon, &milliseconds) == MHD_YES && milliseconds == 0;
+}
+
+struct head {
+    int lengths, encodings, hosts, authorizations;
+    enum rg_mhd_framing framing;
+};
+
+static int is_named(const char *key, size_t size, const char *name) {
+    return size == strlen(name) && strncasecmp(key, name, size) == 0;
+}
+
+static enum MHD_Result look(void *context, enum MHD_ValueKind kind, const char *key, size_t key_size,
+                            const char *value, size_t value_size) {
+    struct head *head = context;
+    (void)kind;
+    char last = key_size > 0 ? key[key_size - 1] : ' ';
+    if (last == ' ' || last == '\t') {
+        head->framing = rg_mhd_bad_field;
+    } else if (is_named(key, key_size, "content-length")) {
+        head->lengths++;
+        // 18 digits are a count that every type here can hold.
+        if (value_size == 0 || value_size > 18 || strspn(value, "0123456789") != value_size)
+            head->framing = rg_mhd_bad_length;
+    } else if (is_named(key, key_size, "transfer-encoding")) {
+        head->encodings++;
+        if (!is_named(value, value_size, "chunked")) head->framing = rg_mhd_unknown_encoding;
+    } else if (is_named(key, key_size, "host")) {
+        head->hosts++;
+    } else if (is_named(key, key_size, "authorization")) {
+        head->authorizations++;
+    }
+    return MHD_YES;
+}
+
+enum rg_mhd_framing rg_mhd_check(struct MHD_Connection *connection) {
+    struct head head = {0, 0, 0, 0, rg_mhd_sound};
+    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, look, &head);
+    if (head.framing != rg_mhd_sound) return head.framing;
+    if (head.lengths + head.encodings > 1) return rg_mhd_ambiguous;
+    return head.hosts > 1 || head.authorizations > 1 ? rg_mhd_repeated_field : rg_mhd_sound;
 }

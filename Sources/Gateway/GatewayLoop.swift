@@ -59,6 +59,10 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
     // MARK: Routes
 
     func began(_ exchange: HTTPExchange) {
+        if let fault = exchange.framingFault {
+            let error = WireError(.invalidRequest, "The request has \(fault). Send it as HTTP/1.1 wants it.")
+            return refuse(exchange, error, closing: true)
+        }
         // What is wrong with the head is said before the body is read.
         guard let route = Route(exchange.path) else {
             return refuse(exchange, .notFound(method: exchange.method, path: exchange.path))
@@ -66,14 +70,16 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
         guard route.accepts(exchange.method) else {
             return refuse(exchange, .methodNotAllowed(allowed: route.methods), headers: [("allow", route.methods)])
         }
-        // Whoever sends no key has no body worth reading.
-        if case .inference = route, GatewayLoop.presentedKey(exchange) == nil {
-            return refuse(exchange, .invalidAPIKey())
+        // Whoever sends no key, or one that is known to be wrong, has no body worth reading.
+        if case .inference = route, !GatewayLoop.mayBeKnown(exchange, core) {
+            return refuse(exchange, .invalidAPIKey(), closing: exchange.header("expect") != nil)
         }
         if case .inference = route, let length = exchange.header("content-length").flatMap({ Int($0) }),
             length > core.configuration.listen.bodyLimit
         {
-            refuse(exchange, .requestTooLarge(limit: core.configuration.listen.bodyLimit))
+            // A caller who waits for "100 Continue", or has far more to send than is worth reading, is not let begin.
+            let isClosing = exchange.header("expect") != nil || length > 64 << 20
+            refuse(exchange, .requestTooLarge(limit: core.configuration.listen.bodyLimit), closing: isClosing)
         }
     }
 
@@ -140,7 +146,8 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
 
     /// Answers a request that is not admitted. It has an id all the same, by which the log can be searched.
     private func refuse(
-        _ exchange: HTTPExchange, _ error: WireError, caller: KeyIdentity? = nil, headers: [(String, String)] = []
+        _ exchange: HTTPExchange, _ error: WireError, caller: KeyIdentity? = nil, headers: [(String, String)] = [],
+        closing: Bool = false
     ) {
         let id = core.newID(LoopCore.wallClock()).description
         core.logger.info(
@@ -149,7 +156,17 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
                 "id": .string(id), "tenant": .string(caller?.tenantName ?? ""), "path": .string(exchange.path),
                 "peer": .string(exchange.peer), "status": .integer(error.status), "code": .string(error.code.rawValue),
             ])
-        exchange.respond(error, headers: headers + [("x-request-id", id)])
+        exchange.respond(error, headers: headers + [("x-request-id", id)], closing: closing)
+    }
+
+    /// Whether a key is presented that is not already known to be wrong.
+    private static func mayBeKnown(_ exchange: HTTPExchange, _ core: LoopCore) -> Bool {
+        guard let key = presentedKey(exchange) else { return false }
+        // Asked early, the answer is there when the body is.
+        switch core.keys.lookup(key, on: core.loop, { _ in }) {
+        case .unknown, .revoked, .expired: return false
+        case .found, .unavailable, nil: return true
+        }
     }
 
     private static func presentedKey(_ exchange: HTTPExchange) -> String? {
@@ -161,12 +178,17 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
         return exchange.header("x-api-key")
     }
 
+    private static func isJSON(_ contentType: String) -> Bool {
+        let type = contentType.prefix { $0 != ";" }.lowercased()
+        return type.reversed().drop { $0 == " " || $0 == "\t" }.elementsEqual("application/json".reversed())
+    }
+
     private func admit(_ exchange: HTTPExchange, _ endpoint: Endpoint, _ caller: KeyIdentity) {
         do throws(WireError) {
             guard !isDraining else { throw .unavailable("The gateway is being stopped.") }
             guard caller.scopes.contains("inference") else { throw .permissionDenied("request completions") }
             guard !exchange.isBodyOver else { throw .requestTooLarge(limit: server.limits.body) }
-            if let type = exchange.header("content-type"), !type.lowercased().hasPrefix("application/json") {
+            if let type = exchange.header("content-type"), !GatewayLoop.isJSON(type) {
                 throw .unsupportedMediaType()
             }
             guard !core.ledger.isFull else { throw .unavailable("The ledger cannot keep up.") }

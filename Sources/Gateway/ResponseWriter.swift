@@ -117,7 +117,7 @@ struct ResponseWriter {
 
 extension HTTPExchange {
     /// Answers with an error in OpenAI's shape.
-    func respond(_ error: WireError, headers: [(String, String)] = []) {
+    func respond(_ error: WireError, headers: [(String, String)] = [], closing: Bool = false) {
         var headers = headers
         headers.append(("content-type", "application/json"))
         switch error.code {
@@ -126,6 +126,10 @@ extension HTTPExchange {
         case .insufficientQuota: headers.append(("x-should-retry", "false"))
         default: break
         }
-        respond(status: error.status, headers: headers, body: error.body())
+        if closing {
+            respondAndClose(status: error.status, headers: headers, body: error.body())
+        } else {
+            respond(status: error.status, headers: headers, body: error.body())
+        }
     }
 }

@@ -86,7 +86,8 @@ final class UpstreamGeneration: HTTPTransferDelegate {
 
     /// Tokens generated as far as is known: what the server counts, else the parts that came.
     var tokensSoFar: (count: Int, source: CountSource) {
-        if let completion = usage?.completion { return (completion, .reported) }
+        // A count of 0 beside text is no count.
+        if let completion = usage?.completion, completion > 0 || textChunks == 0 { return (completion, .reported) }
         if let runningTokens { return (runningTokens, .counted) }
         return (textChunks, .estimated)
     }
@@ -175,7 +176,12 @@ final class UpstreamGeneration: HTTPTransferDelegate {
         }
         if let reason = chunk.finishReason {
             finish = UpstreamGeneration.finish(reason)
-            if case .string(let text) = chunk.stopReason { stopReason = text }
+            switch chunk.stopReason {
+            case .string(let text): stopReason = text
+            // The server would have named a stop string: the model ended by itself.
+            case .unmatched, .token: stopReason = []
+            case nil: break
+            }
         }
         batch += chunk.text
         if finish == nil, tokensSoFar.count - UpstreamGeneration.limitSlack > limit { return cutAtLimit() }

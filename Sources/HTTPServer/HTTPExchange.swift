@@ -33,6 +33,8 @@ internal import CMicroHTTPD
 
     var response = Response.none
     var isQueued = false
+    /// The answer leaves at once, whatever of the body is still to come, and the connection is closed behind it.
+    var isLast = false
     var isSuspended = false
     var isDispatched = false
     var bodySize = 0
@@ -91,6 +93,26 @@ internal import CMicroHTTPD
         precondition(!isAnswered, "an exchange is answered once")
         response = .whole(status: status, headers: headers, body: body)
         wake()
+    }
+
+    /// As `respond`, for a request whose body is not to be read: the answer leaves at once and the connection is closed
+    /// behind it. Only from `began`.
+    package func respondAndClose(status: Int, headers: [(String, String)], body: [UInt8]) {
+        isLast = true
+        respond(status: status, headers: headers + [("connection", "close")], body: body)
+    }
+
+    /// What is wrong with how the request says where it ends, in words for the caller; nil when nothing is. Such a
+    /// request must be refused by `respondAndClose`, because another reader could see another request in it.
+    package var framingFault: String? {
+        switch unsafe rg_mhd_check(connection) {
+        case rg_mhd_ambiguous: "more than one Content-Length or Transfer-Encoding"
+        case rg_mhd_bad_length: "a Content-Length that is no number"
+        case rg_mhd_unknown_encoding: "a Transfer-Encoding other than chunked"
+        case rg_mhd_bad_field: "white space behind a field's name"
+        case rg_mhd_repeated_field: "more than one Host or Authorization"
+        default: nil
+        }
     }
 
     /// Answers with a body of unknown length, of which `write` gives the pieces.

@@ -179,9 +179,22 @@ package struct HTTPServerLimits: Sendable {
         let fd = unsafe rg_mhd_connection_fd(connection)
         guard fd >= 0 else { return }
         let registration = try? loop.register(fd, [.peerClosed, .edge]) { [weak self] ready in
-            if ready.isPeerClosed { self?.watches[fd]?.exchange?.peerClosed() }
+            if ready.isPeerClosed { self?.peerClosed(fd) }
         }
         if let registration { watches[fd] = Watch(registration: registration, exchange: nil, since: loop.now) }
+    }
+
+    /// The caller has closed its side. A request that is not whole will never be: the library, which may have read all
+    /// that came before the end and waits for more, is told by closing our side too.
+    private func peerClosed(_ fd: Int32) {
+        if let exchange = watches[fd]?.exchange, exchange.isDispatched { return exchange.peerClosed() }
+        loop.atTurnEnd { [weak self] in
+            guard let watch = self?.watches[fd], watch.exchange?.isDispatched != true else {
+                self?.watches[fd]?.exchange?.peerClosed()
+                return
+            }
+            shutdown(fd, Int32(SHUT_RDWR))
+        }
     }
 
     fileprivate func connectionClosed(_ connection: OpaquePointer) {
@@ -193,13 +206,21 @@ package struct HTTPServerLimits: Sendable {
     // MARK: Requests
 
     fileprivate func begin(_ connection: OpaquePointer, method: String, path: String) -> HTTPExchange {
-        let exchange = unsafe HTTPExchange(connection: connection, server: self, method: method, path: path)
+        let exchange = unsafe HTTPExchange(
+            connection: connection, server: self, method: method, path: HTTPServer.originForm(path))
         let fd = unsafe rg_mhd_connection_fd(connection)
         watches[fd]?.exchange = exchange
         watches[fd]?.since = loop.now
         live[ObjectIdentifier(exchange)] = exchange
         if isStopping { exchange.abort() } else { handler?.began(exchange) }
         return exchange
+    }
+
+    /// The path of a target in absolute form, which a server has to take (RFC 9112, section 3.2.2).
+    private static func originForm(_ target: String) -> String {
+        guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else { return target }
+        let rest = target[scheme.upperBound...]
+        return rest.firstIndex(of: "/").map { String(rest[$0...]) } ?? "/"
     }
 
     fileprivate func end(_ exchange: HTTPExchange, on connection: OpaquePointer, isComplete: Bool) {
@@ -278,7 +299,9 @@ private func onRequest(
         let exchange = unsafe server.begin(
             connection, method: String(cString: method), path: String(cString: url))
         unsafe slot.pointee = Unmanaged.passRetained(exchange).toOpaque()
-        return rg_mhd_yes
+        guard exchange.isLast else { return rg_mhd_yes }
+        exchange.isDispatched = true
+        return unsafe server.queue(exchange, connection)
     }
     let exchange = unsafe Unmanaged<HTTPExchange>.fromOpaque(known).takeUnretainedValue()
     if exchange.isQueued { return rg_mhd_yes }

@@ -69,6 +69,7 @@ extension UpstreamChunk {
     }
 
     private static func stopReason(_ value: JSON) -> StopReason? {
+        if value.isNull { return .unmatched }
         if let text = value.bytes { return .string(text) }
         return value.int.map(StopReason.token)
     }

@@ -9,6 +9,8 @@ package struct UpstreamChunk: Equatable, Sendable {
         case string([UInt8])
         /// The id of the stop token that matched.
         case token(Int)
+        /// `null`: the server names stop strings, and none matched.
+        case unmatched
     }
 
     /// The prompt and completion counts as far as the server told them, each checked by itself.

@@ -20,10 +20,20 @@ enum Database {
         } catch let exit as CommandExit {
             throw exit
         } catch let error as StoreError {
-            throw .failure(error.description)
+            throw .failure(explain(error.cause) ?? error.description)
         } catch {
-            throw .failure("the database cannot be used: \(error)")
+            throw .failure(explain(error as? PostgresError) ?? "the database cannot be used: \(error)")
         }
+    }
+
+    /// What to do about the two errors that everybody meets first; nil for others.
+    private static func explain(_ error: PostgresError?) -> String? {
+        guard let error else { return nil }
+        if error.sqlState == "42P01" { return "the database has no tables yet; run: relaygate migrate --config <file>" }
+        guard error.code == .connectFailed else { return nil }
+        return
+            "PostgreSQL cannot be reached: \(error.debugDescription). Is it running? With `relaygate up` it runs only "
+            + "as long as that does"
     }
 
     /// Refuses to go on with a schema that is not the one this program was built with.

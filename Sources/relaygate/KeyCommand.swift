@@ -53,6 +53,10 @@ enum KeyCommand {
         let expires = arguments.duration("expires-in").map { life in
             Accounting.Timestamp(microseconds: Clock.now().microseconds + life.components.seconds * 1_000_000)
         }
+        if let expires, expires <= Clock.now() { throw .badUsage("--expires-in: must be longer than nothing") }
+        guard label.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
+            throw .badUsage("--label: must hold no control characters")
+        }
         let created = try TenantCommand.administer(connection) { (administration) async throws(StoreError) in
             try await administration.createKey(tenant: tenant, label: label, scopes: scopes, expires: expires)
         }
@@ -76,14 +80,16 @@ enum KeyCommand {
             [
                 $0.publicID, $0.tenant, $0.label, $0.scopes.joined(separator: ","), UTCTime($0.created).text,
                 $0.revoked.map { "revoked " + UTCTime($0).text }
-                    ?? $0.expires.map { "until " + UTCTime($0).text } ?? "valid",
+                    ?? $0.expires.map { ($0 <= Clock.now() ? "expired " : "until ") + UTCTime($0).text } ?? "valid",
             ]
         }
         Terminal.write(Terminal.table(["id", "tenant", "label", "scopes", "created (UTC)", "state"], rows))
     }
 
     private static func json(_ key: KeyRecord) -> String {
-        #"{"id":\#(key.publicID.json),"tenant":\#(key.tenant.json),"label":\#(key.label.json),"#
-            + #""scopes":[\#(key.scopes.map(\.json).joined(separator: ","))],"revoked":\#(key.revoked != nil)}"#
+        let expires = key.expires.map { "\($0.microseconds / 1000)" } ?? "null"
+        return #"{"id":\#(key.publicID.json),"tenant":\#(key.tenant.json),"label":\#(key.label.json),"#
+            + #""scopes":[\#(key.scopes.map(\.json).joined(separator: ","))],"#
+            + #""created_ms":\#(key.created.microseconds / 1000),"expires_ms":\#(expires),"revoked":\#(key.revoked != nil)}"#
     }
 }

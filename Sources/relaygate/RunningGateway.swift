@@ -65,7 +65,10 @@ struct RunningGateway {
     }
 
     /// The base of the API.
-    var url: String { "http://\(configuration.listen.host):\(gateway.port)/v1" }
+    var url: String {
+        let host = configuration.listen.host
+        return "http://\(host.contains(":") ? "[\(host)]" : host):\(gateway.port)/v1"
+    }
 
     /// Stops in order: no new requests, the last ones end or are cut, the ledger is written.
     func stop(_ logger: Logger) -> Bool {

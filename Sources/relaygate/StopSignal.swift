@@ -8,7 +8,7 @@ internal import Synchronization
 /// Before `wait` the first signal ends the process at once: what it has started ends with it. In `wait` the first one
 /// returns, and a second one ends the process.
 final class StopSignal: Sendable {
-    private let isServing = Atomic<Bool>(false)
+    private let serving = Atomic<Bool>(false)
     private let arrived = Semaphore()
 
     /// Call it before any thread exists, so that all of them leave the signals to this one.
@@ -27,13 +27,16 @@ final class StopSignal: Sendable {
 
     private func received(_ signal: Int32) {
         // Only the first one finds it true.
-        if isServing.exchange(false, ordering: .acquiringAndReleasing) { return arrived.signal() }
+        if serving.exchange(false, ordering: .acquiringAndReleasing) { return arrived.signal() }
         _exit(128 + signal)
     }
 
     /// Returns at the first signal.
     func wait() {
-        isServing.store(true, ordering: .releasing)
+        serving.store(true, ordering: .releasing)
         arrived.wait()
     }
+
+    /// Whether a command is in `wait`.
+    var isServing: Bool { serving.load(ordering: .acquiring) }
 }

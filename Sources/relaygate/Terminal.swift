@@ -10,9 +10,16 @@ enum Terminal {
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(fd, $0.baseAddress, $0.count) }
             if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { return }
+            guard count > 0 else { return lost(fd, errno) }
             rest = rest.dropFirst(count)
         }
+    }
+
+    /// Output that is lost is a failure: a script must not take half an export for the whole, nor a key for shown.
+    private static func lost(_ fd: Int32, _ code: Int32) {
+        guard fd == STDOUT_FILENO else { return }
+        write("error: cannot write to standard output: \(unsafe String(cString: strerror(code)))\n", to: STDERR_FILENO)
+        exit(1)
     }
 
     static func line(_ text: String = "") { write(text + "\n") }

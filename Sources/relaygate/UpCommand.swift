@@ -45,8 +45,9 @@ enum UpCommand {
             return try result.get()
         }
         machine.printWelcome()
+        machine.watchModels(stoppedBy: stop)
         stop.wait()
-        Terminal.line("\nstopping")
+        Terminal.line("\nstopping: requests under way may end; a second Ctrl-C ends it at once")
         try machine.stop()
     }
 }
@@ -119,6 +120,8 @@ struct Machine {
         do throws(EmbeddedPostgresError) { try postgres.stop() } catch { throw .failure(error.description) }
         if !isWritten { throw .failure("stopped, but the ledger could not be written") }
     }
+
+    func watchModels(stoppedBy stop: StopSignal) { ModelWatch.start(servers, stoppedBy: stop) }
 
     func printWelcome() {
         let model = running.configuration.models.first { $0.policy == "prompted" } ?? running.configuration.models[0]

@@ -31,11 +31,9 @@ import Testing
         }
     }
 
-    @Test func `text before the marker counts by its last 64 bytes`() {
-        let tail = String(repeating: "x", count: 64) + "\nAnswer:"
-        let near = String(repeating: "y", count: 8) + String(repeating: "x", count: 55) + "\nAnswer:"
-        #expect(text(continuation("one " + tail)) == text(continuation("two " + tail)))
-        #expect(text(continuation("one " + tail)) != text(continuation("one " + near)))
+    @Test func `a change anywhere in the prompt changes the text`() {
+        let tail = String(repeating: "x", count: 500) + "\nAnswer:"
+        #expect(text(continuation("one " + tail)) != text(continuation("two " + tail)))
     }
 
     @Test func `role and seed change the text`() {

@@ -28,23 +28,25 @@ class View:
 
 
 def scan(text, closed, view):
-    """Adds a turn's text to the view without commands. Returns the command's number, and how many are malformed."""
-    malformed, at = 0, 0
+    """Adds a turn's text to the view without commands. Returns the command's number, how many are malformed, and
+    whether the turn ended while a command was open."""
+    malformed, at, isOpen = 0, 0, False
     while (start := text.find(OPEN, at)) >= 0:
         view.add(text[at:start])
         view.remove()
         body = BODY.match(text, start + len(OPEN))
         rest = text[body.end():]
         if not rest:
-            return (int(body[1]), malformed) if closed and body[1] else (None, malformed + 1)
+            return (int(body[1]), malformed, False) if closed and body[1] else (None, malformed + 1, not closed)
         malformed += 1
         if closed and len((rest + CLOSE).encode()) <= 64:
-            return None, malformed
+            return None, malformed, False
+        isOpen = isOpen or not closed and len(rest.encode()) < 64
         at = body.end()
     view.add(text[at:])
     if closed:
         view.remove()
-    return None, malformed + closed
+    return None, malformed + closed, isOpen
 
 
 def relay(slm, llm, prompt, ban=None, fixed=None, max_calls=4, cap=512, max_malformed=3):
@@ -55,9 +57,9 @@ def relay(slm, llm, prompt, ban=None, fixed=None, max_calls=4, cap=512, max_malf
         choice = slm.complete(prompt=prompt + controller, **(ban if forbidden and ban else {}))["choices"][0]
         text, closed, _ = choice["text"].partition(CLOSE)
         controller += text + closed
-        number, bad = scan(text, bool(closed), view)
+        number, bad, isOpen = scan(text, bool(closed), view)
         malformed += bad
-        if number is None and not closed:
+        if number is None and not closed and not isOpen:
             return view.text
         if forbidden:
             refused += 1

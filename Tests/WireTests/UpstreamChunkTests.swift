@@ -69,7 +69,9 @@ struct UpstreamChunkTests {
         let token = try chunk(#"{"choices":[{"index":0,"text":"x","finish_reason":"stop","stop_reason":39}]}"#)
         #expect(token.stopReason == .token(39))
         let none = try chunk(#"{"choices":[{"index":0,"text":"x","finish_reason":"length","stop_reason":null}]}"#)
-        #expect(none.stopReason == nil)
+        #expect(none.stopReason == .unmatched)
+        let silent = try chunk(#"{"choices":[{"index":0,"text":"x","finish_reason":"stop"}]}"#)
+        #expect(silent.stopReason == nil)
         let usage = try chunk(
             #"""
             {"choices":[],"usage":{"prompt_tokens":14,"total_tokens":22,"completion_tokens":8},\#

@@ -19,6 +19,25 @@ static const enum MHD_ResponseMemoryMode rg_mhd_copy = MHD_RESPMEM_MUST_COPY;
 static const enum MHD_RequestTerminationCode rg_mhd_completed = MHD_REQUEST_TERMINATED_COMPLETED_OK;
 static const enum MHD_ConnectionNotificationCode rg_mhd_started = MHD_CONNECTION_NOTIFY_STARTED;
 
+// What is wrong with how a request says where it ends. Two readers of such a request could see different requests, which
+// is how one is smuggled behind another (RFC 9112, sections 5.1, 6.1, 6.3).
+enum rg_mhd_framing {
+    rg_mhd_sound = 0,
+    // Both Content-Length and Transfer-Encoding, or one of them twice.
+    rg_mhd_ambiguous,
+    // A Content-Length that is no count.
+    rg_mhd_bad_length,
+    // A Transfer-Encoding other than chunked.
+    rg_mhd_unknown_encoding,
+    // A field name with white space at its end.
+    rg_mhd_bad_field,
+    // Host or Authorization twice.
+    rg_mhd_repeated_field,
+};
+
+// Looks at the head of a request; to be called once, when it is complete.
+enum rg_mhd_framing rg_mhd_check(struct MHD_Connection *connection);
+
 struct rg_mhd_options {
     int listen_fd;
     unsigned int connection_limit;

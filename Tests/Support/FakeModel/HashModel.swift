@@ -4,8 +4,8 @@ enum ModelRole: String, CaseIterable, Sendable { case slm, llm }
 /// A language model without weights: the next token is a function of a hash of the text before it, so the same prompt
 /// always has the same continuation, whatever the requests it is asked for in.
 ///
-/// The hash covers the role, the seed, the last 64 bytes before the last marker of an assistant's turn, and what comes
-/// after that marker. The SLM writes commands now and then, some of them malformed, zero or huge.
+/// The hash covers the role, the seed and the whole prompt. The SLM writes commands now and then, some of them
+/// malformed, zero or huge.
 struct HashModel {
     private static let offset: UInt64 = 0xCBF2_9CE4_8422_2325
     private static let prime: UInt64 = 0x0000_0100_0000_01B3
@@ -31,9 +31,11 @@ struct HashModel {
         for byte in role.rawValue.utf8 { mix(byte) }
         for shift in 0..<8 { mix(UInt8(truncatingIfNeeded: seed >> (8 * shift))) }
         let start = HashModel.turnStart(prompt)
-        for byte in prompt[max(0, start - 64)..<start] { mix(byte) }
+        for byte in prompt[..<start] { mix(byte) }
         for byte in prompt[start...] { append(byte) }
         partial = []
+        // A tag that the other model began is nothing to go on with for a model that writes whole commands only.
+        if !writesMalformed { tag = [] }
     }
 
     /// Where the text after the last marker begins; 0 when there is no marker.
