@@ -29,6 +29,7 @@ final class RequestSession {
     private var response: ResponseWriter
     private var record: RequestRecord
     private let started: ContinuousClock.Instant
+    private var keepAlive: LoopTimer?
     private var hasLeft = false
     private var isCut = false
     private var isOver = false
@@ -70,7 +71,17 @@ final class RequestSession {
             if !isComplete { self?.callerLeft() }
         }
         if case .relay = model.policyClass, let llm = model.pair.llm.first { prompts.prepare(.llm, for: llm) }
+        if request.stream { scheduleKeepAlive() }
         for driver in drivers { driver.begin() }
+    }
+
+    /// A model that thinks, or waits for its turn, is silent for longer than proxies allow.
+    private func scheduleKeepAlive() {
+        keepAlive = core.loop.schedule(after: .seconds(15)) { [weak self] in
+            guard let self, !isOver, !hasLeft else { return }
+            response.keepAlive()
+            scheduleKeepAlive()
+        }
     }
 
     /// Ends what is left of the request because the gateway stops.
@@ -138,6 +149,7 @@ final class RequestSession {
     private func acknowledge(_ isDurable: Bool) {
         guard !isOver else { return }
         isOver = true
+        keepAlive?.cancel()
         if !hasLeft { answer(isDurable) }
         logEnd(isDurable)
         owner?.sessionEnded(self)

@@ -20,6 +20,7 @@ struct ResponseWriter {
     private let created: Int
     private let headers: [(String, String)]
     private var hasBegun = false
+    private var hasWritten = false
     private var choices: [CompletionResponse.Choice]
     private var extras: [Int: ChunkExtras] = [:]
     private var buffer: [UInt8] = []
@@ -73,6 +74,14 @@ struct ResponseWriter {
         exchange.finishStream()
     }
 
+    /// Sends a comment if nothing has left since the last call, so that proxies do not take a silent stream for dead.
+    mutating func keepAlive() {
+        defer { hasWritten = false }
+        guard hasBegun, !hasWritten else { return }
+        ChunkWriter.appendKeepAlive(to: &buffer)
+        flush()
+    }
+
     /// Ends the response with an error: a status if nothing has left yet, else an error event.
     mutating func fail(_ error: WireError) {
         guard hasBegun else { return exchange.respond(error, headers: headers) }
@@ -93,6 +102,7 @@ struct ResponseWriter {
     }
 
     private mutating func flush() {
+        hasWritten = true
         exchange.write(buffer)
         buffer.removeAll(keepingCapacity: true)
     }

@@ -45,9 +45,6 @@ package import Reactor
         timer?.cancel()
     }
 
-    /// Transfers under way.
-    package var inFlight: Int { unsafe live.count }
-
     /// Starts a POST of `body`, or a GET without one. Throws only when the request cannot be made at all; what goes
     /// wrong later reaches the delegate.
     package func start(

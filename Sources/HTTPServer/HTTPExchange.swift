@@ -62,14 +62,6 @@ internal import CMicroHTTPD
         return unsafe String(cString: value)
     }
 
-    /// The value of a query parameter.
-    package func query(_ name: String) -> String? {
-        guard !isClosed, let value = unsafe MHD_lookup_connection_value(connection, rg_mhd_argument_kind, name) else {
-            return nil
-        }
-        return unsafe String(cString: value)
-    }
-
     /// The caller's numeric address.
     package var peer: String {
         unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in

@@ -27,11 +27,6 @@ extension WireError {
         WireError(.methodNotAllowed, "This path accepts only \(allowed).")
     }
 
-    /// 408 for a request that did not arrive in time.
-    package static func requestTimeout() -> WireError {
-        WireError(.requestTimeout, "The request was not received in time. Send it again.")
-    }
-
     /// 413 for a body over the limit.
     ///
     /// - Parameter limit: the limit in bytes.
@@ -52,16 +47,6 @@ extension WireError {
     /// 429 for an exhausted budget; a retry before the window's end is of no use.
     package static func insufficientQuota(_ what: String) -> WireError {
         WireError(.insufficientQuota, "\(what) Wait for the next window or ask the operator for a larger budget.")
-    }
-
-    /// 431 for a request line or header fields over the limit.
-    package static func headersTooLarge(limit: Int) -> WireError {
-        WireError(.headersTooLarge, "The request's header fields are larger than \(limit) bytes. Send fewer.")
-    }
-
-    /// 500 for a fault of the gateway; the cause goes to the log, not to the caller.
-    package static func internalError() -> WireError {
-        WireError(.internalError, "The gateway failed on this request. The operator finds it by its x-request-id.")
     }
 
     /// 502 for a model server that failed after all retries.

@@ -54,12 +54,10 @@ extension WireError {
         case modelNotFound = "model_not_found"
         case notFound = "not_found"
         case methodNotAllowed = "method_not_allowed"
-        case requestTimeout = "request_timeout"
         case requestTooLarge = "request_too_large"
         case unsupportedMediaType = "unsupported_media_type"
         case rateLimitExceeded = "rate_limit_exceeded"
         case insufficientQuota = "insufficient_quota"
-        case headersTooLarge = "request_headers_too_large"
         case internalError = "internal_error"
         case upstreamError = "upstream_error"
         case invalidUpstreamBody = "invalid_upstream_body"
@@ -75,11 +73,9 @@ extension WireError {
             case .permissionDenied: 403
             case .modelNotFound, .notFound: 404
             case .methodNotAllowed: 405
-            case .requestTimeout: 408
             case .requestTooLarge: 413
             case .unsupportedMediaType: 415
             case .rateLimitExceeded, .insufficientQuota: 429
-            case .headersTooLarge: 431
             case .internalError: 500
             case .upstreamError, .invalidUpstreamBody: 502
             case .unavailable: 503
