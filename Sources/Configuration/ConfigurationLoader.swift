@@ -37,8 +37,12 @@ struct ConfigurationLoader {
     private func listen(_ section: SectionReader) -> ListenConfiguration {
         var reader = section
         defer { reader.finish() }
+        let host = reader.text("host")
+        if host != "localhost", !NumericAddress.isValid(host) {
+            reader.add(.outOfRange, "host", "must be a numeric address such as 127.0.0.1, 0.0.0.0 or ::1, or localhost")
+        }
         return ListenConfiguration(
-            host: reader.text("host"), port: reader.integer("port"),
+            host: host, port: reader.integer("port"),
             loops: reader.automaticInteger("loops") ?? max(1, processors / 2),
             bodyLimit: reader.bytes("body_limit"), headerLimit: reader.bytes("header_limit"),
             connectionLimit: reader.integer("connection_limit"),

@@ -15,7 +15,9 @@ package enum ConfigurationReference {
 
     private static let serverEntries: [ReferenceEntry] = [
         .init("listen", .section, .absent, "Where callers connect, and the limits of one process."),
-        .init("listen.host", .text(maximumBytes: 255), .value("127.0.0.1"), "Address to listen on."),
+        .init(
+            "listen.host", .text(maximumBytes: 255), .value("127.0.0.1"),
+            "Numeric address to listen on, or `localhost`."),
         .init(
             "listen.port", .integer(0...65535), .value("8080"),
             "TCP port to listen on; 0 takes a free one."),

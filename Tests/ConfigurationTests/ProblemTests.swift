@@ -128,6 +128,9 @@ struct ProblemCase: Sendable, CustomTestStringConvertible {
                 "models: [{name: a, pair: default, policy: slm, prompted: {system: x}}]",
                 "f.yaml:6:58: models[0].prompted: has no effect with policy \"slm\", remove it"),
             ProblemCase(
+                "a host that is no address", "listen: {host: \"not a host\"}",
+                "f.yaml:6:16: listen.host: must be a numeric address such as 127.0.0.1, 0.0.0.0 or ::1, or localhost"),
+            ProblemCase(
                 "control characters in values are made visible", "log: {level: \"a\\nb\"}",
                 "f.yaml:6:14: log.level: must be debug, info, warning, error, not \"a\\nb\""),
         ])
