@@ -95,6 +95,15 @@ class Database:
         text = self.server.psql(self.name, f"SELECT coalesce(json_agg(t), '[]') FROM ({query}) AS t")
         return json.loads(text)
 
+    def hold(self, statement, seconds):
+        """Runs a statement in a transaction that stays open for a while; returns when the statement is done."""
+        call = ["psql", "-X", "-q", "-At", "-h", str(self.server.root), "-p", str(self.server.port), "-U", "postgres"]
+        process = subprocess.Popen(
+            [*call, "-d", self.name, "-c", f"BEGIN; {statement}; SELECT 'held'", "-c", f"SELECT pg_sleep({seconds})",
+             "-c", "COMMIT"], stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "held\n"
+        return process
+
 
 class Fake:
     """One fake model server. `port` lets a restarted one take the place of the old."""
