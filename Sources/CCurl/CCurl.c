@@ -21,6 +21,13 @@ void rg_curl_attach(CURLM *multi, rg_curl_socket on_socket, rg_curl_timer on_tim
     curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, idle_connections);
 }
 
+// libcurl sends a request again by itself when a kept connection dies without an answer, POST or not. The server may
+// have worked by then, and nobody would know of it: the second try is refused and the first one's failure is told.
+static int only_once(void *easy, char *ip, char *local_ip, int port, int local_port) {
+    (void)ip, (void)local_ip, (void)port, (void)local_port;
+    return rg_curl_was_sent(easy) ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 CURLcode rg_curl_prepare(CURL *easy, const struct rg_curl_setup *setup) {
     CURLcode code = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     if (!code) code = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, setup->on_body);
@@ -33,6 +40,8 @@ CURLcode rg_curl_prepare(CURL *easy, const struct rg_curl_setup *setup) {
     if (!code) code = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     if (!code) code = curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (!code) code = curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    if (!code) code = curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, only_once);
+    if (!code) code = curl_easy_setopt(easy, CURLOPT_PREREQDATA, easy);
     return code;
 }
 

@@ -39,7 +39,11 @@ internal import CMicroHTTPD
     var isDispatched = false
     var bodySize = 0
     /// The exchange is over, or its connection is gone: nothing that is said reaches the caller.
-    package internal(set) var isClosed = false
+    package var isClosed: Bool { isOver || hasLeft }
+    /// The library has let the exchange go.
+    private var isOver = false
+    /// The caller has closed its side; the library will find out.
+    private var hasLeft = false
     var isStreamFinished = false
     private var isDraining = false
     private var out: [UInt8] = []
@@ -185,8 +189,8 @@ internal import CMicroHTTPD
     }
 
     func close(isComplete: Bool) {
-        guard !isClosed else { return }
-        isClosed = true
+        guard !isOver else { return }
+        isOver = true
         isSuspended = false
         let onClose = self.onClose
         self.onClose = nil
@@ -199,6 +203,7 @@ internal import CMicroHTTPD
     /// that it finds out, and tell the handler now.
     func peerClosed() {
         guard !isClosed else { return }
+        hasLeft = true
         let suspended = isSuspended
         response = .abort
         if suspended { wake() }

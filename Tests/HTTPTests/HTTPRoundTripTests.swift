@@ -33,6 +33,9 @@ private final class Site: HTTPHandler {
         case "/flood":
             exchange.startStream(status: 200, headers: [])
             flood(exchange)
+        case "/dropped":
+            // The first one is answered, so that its connection is kept; later ones are taken and never answered.
+            if open.count == 1 { exchange.respond(status: 200, headers: [], body: []) } else { exchange.abort() }
         case "/silent":
             exchange.startStream(status: 200, headers: [])
             exchange.write([65])
@@ -154,6 +157,21 @@ private struct World {
         let reader = try World().fetch("/refused", body: [UInt8](repeating: 0, count: 100_000))
         #expect(reader.status == 413)
         #expect(reader.text == "too large")
+    }
+
+    @Test func `a request whose kept connection dies is not sent again behind the caller's back`() throws {
+        let world = try World()
+        let reader = Reader { [loop = world.loop] in loop.stop() }
+        let first = Reader {
+            // When the first transfer is over its connection waits for the next one.
+            world.loop.atTurnEnd { _ = try? world.get("/dropped", reader, body: [2]) }
+        }
+        _ = try world.get("/dropped", first, body: [1])
+        world.loop.run()
+        #expect(first.status == 200)
+        #expect(reader.error?.code == .broken)
+        #expect(reader.error?.wasSent == true)
+        #expect(world.site.open.count == 2, "what was executed once is told once")
     }
 
     @Test func `a slow reader holds the writer back`() throws {

@@ -77,7 +77,15 @@ package final class TemporaryPostgres: Sendable {
 
     /// Kills the server processes of the connections to a database with SIGKILL; the server then restarts itself.
     package func killBackends(application: String, on connection: String) throws {
-        let pids = try sql("SELECT pid FROM pg_stat_activity WHERE application_name = '\(application)'", on: connection)
+        let query = "SELECT pid FROM pg_stat_activity WHERE application_name = '\(application)'"
+        // The server may still be recovering from the time before.
+        let deadline = ContinuousClock.now + .seconds(20)
+        var found = try? sql(query, on: connection)
+        while found == nil, ContinuousClock.now < deadline {
+            usleep(50_000)
+            found = try? sql(query, on: connection)
+        }
+        let pids = try found ?? sql(query, on: connection)
         for pid in pids.split(separator: "\n") {
             if let pid = Int32(pid) { kill(pid, SIGKILL) }
         }
