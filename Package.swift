@@ -16,6 +16,9 @@ let package = Package(
         .executable(name: "relaygate", targets: ["relaygate"]),
         .executable(name: "fake-model", targets: ["FakeModel"]),
     ],
+    traits: [
+        .trait(name: "Faults", description: "Failpoints and seeded bugs for Tests/Faults; never in a release.")
+    ],
     targets: [
         // C edges: each library is imported by one target.
         .target(name: "CLinux"),
@@ -39,19 +42,23 @@ let package = Package(
 
         .target(name: "Configuration", dependencies: ["CFYAML", "Notation"], swiftSettings: settings),
         .target(name: "Telemetry", swiftSettings: settings),
+        .target(name: "Failpoints", swiftSettings: settings),
         .target(name: "Arguments", dependencies: ["Notation"], swiftSettings: settings),
         .target(
             name: "Migrations", path: "migrations",
             resources: [
                 .embedInCode("0001_control.sql"), .embedInCode("0002_ledger.sql"), .embedInCode("0003_usage.sql"),
+                .embedInCode("0004_budgets.sql"),
             ],
             swiftSettings: settings),
         .target(
-            name: "Store", dependencies: ["Postgres", "Reactor", "Accounting", "Migrations"], swiftSettings: settings),
+            name: "Store", dependencies: ["Accounting", "Failpoints", "Migrations", "Postgres", "Reactor"],
+            swiftSettings: settings),
         .target(
             name: "Gateway",
             dependencies: [
-                "Accounting", "Configuration", "HTTPClient", "HTTPServer", "Reactor", "RelayCore", "Telemetry", "Wire",
+                "Accounting", "Configuration", "Failpoints", "HTTPClient", "HTTPServer", "Reactor", "RelayCore",
+                "Telemetry", "Wire",
             ], swiftSettings: settings),
 
         // One machine: `relaygate up`.
@@ -69,8 +76,8 @@ let package = Package(
         .executableTarget(
             name: "relaygate",
             dependencies: [
-                "Accounting", "Arguments", "Configuration", "EmbeddedPostgres", "Gateway", "HTTPClient", "LocalModels",
-                "LocalSystem", "Migrations", "Postgres", "Reactor", "Store", "Telemetry", "Wire",
+                "Accounting", "Arguments", "Configuration", "EmbeddedPostgres", "Failpoints", "Gateway", "HTTPClient",
+                "LocalModels", "LocalSystem", "Migrations", "Postgres", "Reactor", "Store", "Telemetry", "Wire",
             ], swiftSettings: settings),
 
         // Test support.
@@ -81,7 +88,18 @@ let package = Package(
             name: "TestSupport", dependencies: ["Postgres", "Reactor", "Store"], path: "Tests/Support/TestSupport",
             swiftSettings: testSettings),
 
-        .testTarget(name: "AccountingTests", dependencies: ["Accounting"], swiftSettings: testSettings),
+        // What the budget functions of the database do, in Swift: for simulations, and held against them.
+        .target(
+            name: "LeaseModel", dependencies: ["Accounting"], path: "Tests/Support/LeaseModel",
+            swiftSettings: testSettings),
+
+        // What `Benchmarks/budgets` runs.
+        .executableTarget(
+            name: "reservation-benchmark", dependencies: ["Accounting"], path: "Benchmarks/Reservations",
+            swiftSettings: testSettings),
+
+        .testTarget(
+            name: "AccountingTests", dependencies: ["Accounting", "LeaseModel"], swiftSettings: testSettings),
         .testTarget(name: "ArgumentsTests", dependencies: ["Arguments"], swiftSettings: testSettings),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: testSettings),
         .testTarget(
@@ -106,7 +124,7 @@ let package = Package(
         .testTarget(name: "RelayCoreTests", dependencies: ["RelayCore"], swiftSettings: testSettings),
         .testTarget(
             name: "StoreTests",
-            dependencies: ["Accounting", "Migrations", "Postgres", "Reactor", "Store", "TestSupport"],
+            dependencies: ["Accounting", "LeaseModel", "Migrations", "Postgres", "Reactor", "Store", "TestSupport"],
             swiftSettings: testSettings),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"], swiftSettings: testSettings),
         .testTarget(name: "TidyTests", swiftSettings: testSettings),

@@ -19,5 +19,6 @@ package enum Migrations {
         Migration(version: 1, name: "control", sql: PackageResources._001_control_sql),
         Migration(version: 2, name: "ledger", sql: PackageResources._002_ledger_sql),
         Migration(version: 3, name: "usage", sql: PackageResources._003_usage_sql),
+        Migration(version: 4, name: "budgets", sql: PackageResources._004_budgets_sql),
     ]
 }

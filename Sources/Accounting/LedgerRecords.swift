@@ -1,10 +1,3 @@
-/// Microseconds since 1970-01-01 00:00 UTC.
-package struct Timestamp: Hashable, Sendable, Comparable {
-    package let microseconds: Int64
-    package init(microseconds: Int64) { self.microseconds = microseconds }
-    package static func < (left: Timestamp, right: Timestamp) -> Bool { left.microseconds < right.microseconds }
-}
-
 /// How a request ended, as the ledger says it.
 package enum Outcome: String, Sendable, CaseIterable {
     /// The answer is whole: it ended by itself, at a stop string or at a limit of tokens.
@@ -118,6 +111,8 @@ package struct SegmentRecord: Sendable {
     package var firstTokenMicroseconds: Int64?
     package var durationMicroseconds: Int64
     package var error: String?
+    /// What leases pay for it, one for each budget that counts it.
+    package var charges: [ChargeRecord] = []
 
     package init(
         choice: Int, sequence: Int, attempt: Int, role: String, model: String, upstream: String, requested: Int?,

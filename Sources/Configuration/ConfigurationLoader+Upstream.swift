@@ -14,7 +14,7 @@ extension ConfigurationLoader {
         return UpstreamConfiguration(
             name: reader.text("name"), model: reader.text("model"), url: baseURL(&reader),
             dialect: dialect,
-            apiKey: apiKey(&reader), contextWindow: reader.integerIfPresent("context_window"),
+            apiKey: secret("api_key", &reader), contextWindow: reader.integerIfPresent("context_window"),
             template: template ?? (dialect == .llamacpp || dialect == .vllm ? .server : .chatml),
             continuation: reader.choice("continuation", UpstreamConfiguration.Continuation.self)
                 ?? .completions,
@@ -40,15 +40,16 @@ extension ConfigurationLoader {
         return .placeholder
     }
 
-    private func apiKey(_ reader: inout SectionReader) -> Secret? {
-        guard let text = reader.textIfPresent("api_key") else { return nil }
+    /// A value that may only be referred to.
+    func secret(_ key: String, _ reader: inout SectionReader) -> Secret? {
+        guard let text = reader.textIfPresent(key) else { return nil }
         guard let reference = SecretReference(text) else {
             let remedy =
                 "put it into the environment and write env:NAME, or into a file and write file:/path"
-            reader.add(.secret, "api_key", "a key must not stand in this file; \(remedy)")
+            reader.add(.secret, key, "a secret must not stand in this file; \(remedy)")
             return nil
         }
-        return resolve(reference, "api_key", reader)
+        return resolve(reference, key, reader)
     }
 
     private func resolve(_ reference: SecretReference, _ key: String, _ reader: SectionReader)

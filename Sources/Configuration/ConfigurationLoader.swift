@@ -14,6 +14,7 @@ struct ConfigurationLoader {
         let listen = listen(reader.section("listen"))
         let postgres = postgres(reader.section("postgres"))
         let ledger = ledger(reader.section("ledger"))
+        let budgets = budgets(reader.section("budgets"))
         let upstreamReaders = items("upstreams", of: &reader)
         let upstreams = upstreamReaders.map(upstream)
         checkUnique(upstreams.map(\.name), upstreamReaders)
@@ -27,9 +28,8 @@ struct ConfigurationLoader {
         let log = log(reader.section("log"))
         reader.finish()
         return GatewayConfiguration(
-            listen: listen, postgres: postgres, ledger: ledger, upstreams: upstreams, pairs: pairs,
-            models: models,
-            shutdown: .init(deadline: deadline), log: log)
+            listen: listen, postgres: postgres, ledger: ledger, budgets: budgets, upstreams: upstreams, pairs: pairs,
+            models: models, shutdown: .init(deadline: deadline), log: log)
     }
 
     // MARK: - Single sections
@@ -64,6 +64,17 @@ struct ConfigurationLoader {
         return LedgerConfiguration(
             receipt: reader.choice("receipt", LedgerConfiguration.Receipt.self) ?? .committed,
             queueLimit: reader.bytes("queue_limit"), batchLimit: reader.integer("batch_limit"))
+    }
+
+    private func budgets(_ section: SectionReader) -> BudgetsConfiguration {
+        var reader = section
+        defer { reader.finish() }
+        let webhook = secret("webhook", &reader)
+        if let address = webhook?.reveal(), !address.hasPrefix("https://"), !address.hasPrefix("http://") {
+            reader.add(.outOfRange, "webhook", "must be an address that begins with https:// or http://")
+        }
+        return BudgetsConfiguration(
+            webhook: webhook, acceptAsyncFailover: reader.booleanIfPresent("accept_async_failover") ?? false)
     }
 
     private func log(_ section: SectionReader) -> LogConfiguration {

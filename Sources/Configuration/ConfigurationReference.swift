@@ -4,7 +4,7 @@ import Notation
 package enum ConfigurationReference {
     /// All keys, a section directly before its keys.
     package static let entries: [ReferenceEntry] =
-        serverEntries + upstreamEntries + modelEntries + processEntries
+        serverEntries + budgetEntries + upstreamEntries + modelEntries + processEntries
 
     /// The keys directly inside the section at `path` (`""` for the top, `upstreams[]` for an item of that list).
     static func keys(in path: String) -> [ReferenceEntry] {
@@ -64,6 +64,19 @@ package enum ConfigurationReference {
         .init(
             "ledger.batch_limit", .integer(1...65_536), .value("512"),
             "Most requests written in one transaction."),
+    ]
+
+    private static let budgetEntries: [ReferenceEntry] = [
+        .init(
+            "budgets", .section, .absent,
+            "How budgets are kept; the budgets themselves are set with `relaygate budget`."),
+        .init(
+            "budgets.webhook", .secret, .absent,
+            "Address that gets a POST for each budget threshold that is reached, by `env:NAME` or `file:/path`."),
+        .init(
+            "budgets.accept_async_failover", .boolean, .value("false"),
+            "Keep hard budgets although a standby follows that commits do not wait for: a failover to it forgets the last grants."
+        ),
     ]
 
     private static let upstreamEntries: [ReferenceEntry] = [

@@ -33,6 +33,11 @@ extension GatewayConfiguration {
           queue_limit: 64MiB         # rows waiting to be written; when full, admission stops
           batch_limit: 512           # most requests in one transaction
 
+        # How budgets are kept; the budgets themselves are set with `relaygate budget`.
+        budgets:
+          accept_async_failover: false   # true keeps hard budgets beside a standby that commits do not wait for
+          #webhook: env:BUDGET_WEBHOOK    # gets a POST for each threshold that is reached
+
         # The model servers. name, model, url and dialect are required.
         upstreams:
           - name: small

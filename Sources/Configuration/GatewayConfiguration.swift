@@ -5,6 +5,7 @@ package struct GatewayConfiguration: Sendable {
     package var listen: ListenConfiguration
     package var postgres: PostgresConfiguration
     package var ledger: LedgerConfiguration
+    package var budgets: BudgetsConfiguration
     /// At least one; names are unique.
     package var upstreams: [UpstreamConfiguration]
     /// At least one; names are unique and refer to upstreams that exist.
@@ -68,6 +69,14 @@ package struct LedgerConfiguration: Sendable, Equatable {
     package var queueLimit: Int
     /// In requests of one transaction.
     package var batchLimit: Int
+}
+
+/// Section `budgets`.
+package struct BudgetsConfiguration: Sendable {
+    /// Where alerts are posted. Secret, because such addresses often hold a token.
+    package var webhook: Secret?
+    /// Whether a standby that is not waited for may be there all the same.
+    package var acceptAsyncFailover: Bool
 }
 
 /// Section `shutdown`.

@@ -18,6 +18,8 @@ struct AttemptLog {
         let end: UpstreamGeneration.End
         let firstText: Int64?
         let duration: Int64
+        /// What leases pay for it.
+        let charges: [ChargeRecord]
 
         var error: String? {
             if case .failed(let failure) = end.kind { failure.label } else { nil }
@@ -59,13 +61,15 @@ struct AttemptLog {
     }
 
     private func makeRecord(_ closed: Closed, sequence: Int) -> SegmentRecord {
-        SegmentRecord(
+        var record = SegmentRecord(
             choice: choice, sequence: sequence, attempt: closed.open.attempt, role: closed.open.role.rawValue,
             model: closed.open.upstream.model, upstream: closed.open.upstream.name, requested: nil, granted: nil,
             promptTokens: closed.end.promptTokens, cachedTokens: closed.end.cachedTokens,
             generatedTokens: closed.end.generatedTokens, commandTokens: 0, source: closed.end.source.rawValue,
             commandSource: CountSource.counted.rawValue, finish: "", started: closed.open.began,
             firstTokenMicroseconds: closed.firstText, durationMicroseconds: closed.duration, error: closed.error)
+        record.charges = closed.charges
+        return record
     }
 }
 

@@ -38,7 +38,17 @@ struct Dialect: Sendable {
         case tokenize
     }
 
+    /// How `POST /tokenize` wants the text.
+    enum TokenizerField: Sendable {
+        case none
+        /// `content` (llama.cpp).
+        case content
+        /// `prompt` beside the model's name (vLLM, SGLang).
+        case prompt
+    }
+
     let runningUsage: RunningUsage
+    let tokenizer: TokenizerField
     let ban: Ban
     let chatContinuation: ChatContinuation
     let template: TemplateEndpoint
@@ -61,6 +71,12 @@ struct Dialect: Sendable {
         case .openai:
             (runningUsage, ban, chatContinuation, template) = (.none, .none, .flags, .none)
         }
+        tokenizer =
+            switch upstream.dialect {
+            case .llamacpp: .content
+            case .vllm, .sglang: .prompt
+            case .openai: .none
+            }
         includesStopString = upstream.dialect == .vllm
         // A server behind the plain dialect may know `continuous_usage_stats` all the same: the operator says so.
         self.runningUsage =

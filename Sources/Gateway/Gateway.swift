@@ -11,18 +11,25 @@ package struct GatewaySettings: Sendable {
     package let catalog: Catalog
     package let keys: any KeyChecker
     package let ledger: any RequestLedger
+    package let budgets: any BudgetKeeper
     package let logger: Logger
     /// Names the configuration that policies come from, in the ledger.
     package let policyVersion: String
+    /// More lines for `GET /metrics`, in Prometheus's text format.
+    package let metrics: @Sendable () -> [UInt8]
+    let counters = RequestCounters()
 
     package init(
-        configuration: GatewayConfiguration, keys: any KeyChecker, ledger: any RequestLedger, logger: Logger,
-        policyVersion: String
+        configuration: GatewayConfiguration, keys: any KeyChecker, ledger: any RequestLedger,
+        budgets: any BudgetKeeper, logger: Logger, policyVersion: String,
+        metrics: @escaping @Sendable () -> [UInt8] = { [] }
     ) {
         self.configuration = configuration
         catalog = Catalog(configuration)
         self.keys = keys
         self.ledger = ledger
+        self.budgets = budgets
+        self.metrics = metrics
         self.logger = logger
         self.policyVersion = policyVersion
     }

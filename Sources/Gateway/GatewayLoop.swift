@@ -13,9 +13,11 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
     private var sessions: [ObjectIdentifier: RequestSession] = [:]
     private var isDraining = false
     private var onDrained: (() -> Void)?
+    private let metrics: @Sendable () -> [UInt8]
 
     init(_ settings: GatewaySettings, socket: consuming ListenSocket, loop: EventLoop) throws(SystemError) {
         core = try LoopCore(settings, loop: loop)
+        metrics = settings.metrics
         let listen = settings.configuration.listen
         server = try HTTPServer(
             loop: loop, socket: socket,
@@ -87,6 +89,10 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
         switch Route(exchange.path) {
         case .liveness: exchange.respond(status: 200, headers: GatewayLoop.json, body: Array(#"{"status":"ok"}"#.utf8))
         case .readiness: readiness(exchange)
+        case .metrics:
+            exchange.respond(
+                status: 200, headers: [("content-type", "text/plain; version=0.0.4; charset=utf-8")],
+                body: core.counters.text() + metrics())
         case .models: authenticated(exchange) { [self] _ in models(exchange) }
         case .model(let name): authenticated(exchange) { [self] _ in model(exchange, name) }
         case .inference(let endpoint): authenticated(exchange) { [self] in admit(exchange, endpoint, $0) }
@@ -198,20 +204,23 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
             let name = request.model == "default" ? caller.defaultModel ?? request.model : request.model
             guard let model = core.catalog.model(name) else { throw .modelNotFound(name) }
             try request.check(for: model.policyClass)
-            start(request, model, caller, exchange)
+            Admission(core: core, request: request, model: model, caller: caller, exchange: exchange).admit(
+                { [self] rates in start(request, model, caller, exchange, rates) },
+                refuse: { [self] error, headers in refuse(exchange, error, caller: caller, headers: headers) })
         } catch {
             refuse(exchange, error, caller: caller)
         }
     }
 
     private func start(
-        _ request: InferenceRequest, _ model: PublicModel, _ caller: KeyIdentity, _ exchange: HTTPExchange
+        _ request: InferenceRequest, _ model: PublicModel, _ caller: KeyIdentity, _ exchange: HTTPExchange,
+        _ rates: consuming Reservation
     ) {
         let now = LoopCore.wallClock()
         exchange.releaseBody()
         let session = RequestSession(
-            request, model: model, caller: caller, exchange: exchange, id: core.newID(now), at: now, core: core,
-            owner: self)
+            request, model: model, caller: caller, exchange: exchange, id: core.newID(now), at: now, rates: rates,
+            core: core, owner: self)
         sessions[ObjectIdentifier(session)] = session
         session.begin()
     }

@@ -13,6 +13,8 @@ final class LoopCore {
     let upstreams: UpstreamPool
     let keys: any KeyChecker
     let ledger: any RequestLedger
+    let budgets: any BudgetKeeper
+    let counters: RequestCounters
     let logger: Logger
     let policyVersion: String
     var parser = JSONParser()
@@ -24,6 +26,8 @@ final class LoopCore {
         catalog = settings.catalog
         keys = settings.keys
         ledger = settings.ledger
+        budgets = settings.budgets
+        counters = settings.counters
         logger = settings.logger
         policyVersion = settings.policyVersion
         upstreams = try UpstreamPool(settings.catalog, loop: loop)

@@ -1,5 +1,6 @@
 internal import Accounting
 internal import Configuration
+internal import Failpoints
 internal import Reactor
 internal import RelayCore
 internal import Telemetry
@@ -9,25 +10,42 @@ internal import Wire
 final class RelayDriver {
     let choice: Int
     private(set) var machine: RelayMachine
-    private(set) var log: AttemptLog
+    var log: AttemptLog
     /// The last failure of an upstream, for the error that the caller gets if it ends the answer.
     private(set) var failure: UpstreamFailure?
     /// Prompt tokens that the server of the first generation read.
     private(set) var promptTokens: Int?
-    private unowned let session: RequestSession
-    private let core: LoopCore
+    /// What refused the last call, for the error that the caller gets.
+    var refusal: ReservationRefusal?
+    /// Calls that a budget granted less than was asked for.
+    var clamped = 0
+    unowned let session: RequestSession
+    let core: LoopCore
     private var events: [RelayEvent] = []
     private var isHandling = false
-    private var attempt: Attempt?
+    var attempt: Attempt?
+    /// The tokens held for the attempt under way, or for the one that comes next.
+    var reservation: Reservation?
+    /// The bound of the prompt that was reserved with it.
+    var promptBound = ChargeRule.PromptBound()
+    /// A failed attempt that is followed by another as soon as tokens are reserved for that.
+    var retry: Retry?
     /// The replica that served each role last: its prefix cache knows this answer.
     private var preferred: [Role: Int] = [:]
     /// What each role's server last said it had in its window, and how long the view was then.
     private var windowUse: [Role: (tokens: Int, viewBytes: Int)] = [:]
-    private var closed: AttemptLog.Closed?
+    var closed: AttemptLog.Closed?
     private var isPaused = false
 
+    /// A failed attempt, and what the machine is told if no other follows.
+    struct Retry {
+        let closed: AttemptLog.Closed
+        let failure: UpstreamFailure
+        let end: UpstreamGeneration.End
+    }
+
     /// One segment's work: the attempt under way and what came before it.
-    private struct Attempt {
+    struct Attempt {
         let generation: Generation
         /// The view at the segment's start.
         let base: [UInt8]
@@ -41,6 +59,8 @@ final class RelayDriver {
         /// Text that this segment's attempts have written, and the tokens of those that failed (rule F3).
         var written: [UInt8] = []
         var earlierTokens = 0
+        /// The `max_tokens` that the current attempt was sent with.
+        var limit = 0
         /// The machine wants no more of this segment.
         var isCancelled = false
     }
@@ -60,6 +80,9 @@ final class RelayDriver {
     /// The caller has left, or the gateway stops: nothing more is generated.
     func leave() { handle(.clientLeft) }
 
+    /// A refused call ends this answer instead of degrading it.
+    func failOnRefusal() { machine.failOnRefusal() }
+
     func pause() {
         isPaused = true
         attempt?.upstream?.pause()
@@ -72,7 +95,7 @@ final class RelayDriver {
 
     // MARK: The machine
 
-    private func handle(_ event: RelayEvent) {
+    func handle(_ event: RelayEvent) {
         events.append(event)
         guard !isHandling else { return }
         isHandling = true
@@ -93,6 +116,7 @@ final class RelayDriver {
         switch action {
         case .emit(let text, let role): session.emit(text, by: role, choice: choice)
         case .reserve(_, let wanted): reserve(wanted)
+        case .reserveAnswer(let wanted): reserveAnswer(wanted)
         case .generate(let generation): start(generation)
         case .cancelGeneration: cancel()
         case .finish(let outcome): session.finished(self, outcome)
@@ -112,16 +136,11 @@ final class RelayDriver {
         }
     }
 
-    private func reserve(_ wanted: Int) {
-        let room = session.model.pair.llm.first.flatMap { contextRoom($0, .llm) } ?? wanted
-        events.append(room > 0 ? .callGranted(tokens: min(wanted, room)) : .callRefused(.contextWindow))
-    }
-
     /// Tokens that still fit the window of a server, where its size is configured.
     ///
     /// What the server counted last is exact; text that came after it is taken as one token for three bytes, because a
     /// bound of one token a byte would end answers long before the window is full. The server has the last word (T6).
-    private func contextRoom(_ upstream: Upstream, _ role: Role) -> Int? {
+    func contextRoom(_ upstream: Upstream, _ role: Role) -> Int? {
         guard let window = upstream.configuration.contextWindow else { return nil }
         let view = machine.transcript.text(for: role).count
         let known = windowUse[role] ?? (tokens: session.promptBytes / 3, viewBytes: 0)
@@ -133,14 +152,14 @@ final class RelayDriver {
     private func start(_ generation: Generation) {
         let replicas = core.upstreams.order(
             session.model.pair.upstreams(generation.role), preferring: preferred[generation.role])
-        guard let first = replicas.first else { return fail(generation.role, .upstream) }
+        guard let first = replicas.first else { preconditionFailure("a role without a server") }
         attempt = Attempt(
             generation: generation, base: machine.transcript.text(for: generation.role), replicas: replicas,
             retries: first.configuration.retries)
         tryNext()
     }
 
-    private func tryNext() {
+    func tryNext() {
         guard var current = attempt, let upstream = current.replicas.first else { return }
         let role = current.generation.role
         current.number += 1
@@ -163,6 +182,9 @@ final class RelayDriver {
         let generation = attempt.generation
         var limit = generation.maxTokens.map { max(1, $0 - attempt.earlierTokens) } ?? upstream.configuration.maxTokens
         if let room = contextRoom(upstream, generation.role) { limit = max(1, min(limit, room)) }
+        if generation.role == .llm, let held = reservation?.tokens { limit = min(limit, held) }
+        self.attempt?.limit = limit
+        Failpoint.reach(.beforeCall)
         let body = GenerationBody(request: session.request, upstream: upstream, tags: session.model.relay.tags)
             .write(
                 generation, prompt: prompt, view: attempt.base + attempt.written,
@@ -182,6 +204,7 @@ final class RelayDriver {
 
     private func cancel() {
         attempt?.isCancelled = true
+        if retry != nil { return giveUpRetry() }
         if let upstream = attempt?.upstream {
             upstream.cancel()
         } else {
@@ -195,7 +218,7 @@ final class RelayDriver {
         if case .failed(let failure) = end.kind { return attemptFailed(end, failure) }
         guard let role = attempt?.generation.role else { return }
         if let upstream = attempt?.replicas.first, case .finished = end.kind {
-            core.upstreams.noteSuccess(upstream)
+            end.overran ? core.upstreams.noteOverrun(upstream) : core.upstreams.noteSuccess(upstream)
             preferred[role] = upstream.index
         }
         let tokens = end.generatedTokens + (attempt?.earlierTokens ?? 0)
@@ -222,13 +245,22 @@ final class RelayDriver {
             ])
         if failure.mayRetry { core.upstreams.noteFailure(open.upstream) }
         if !current.isCancelled, let next = nextAttempt(current, failure) {
-            log.addFailed(closing(end, open), failure, sequence: machine.segments.count)
+            let closed = closing(end, open)
             attempt = next
             attempt?.earlierTokens += end.generatedTokens
+            if current.generation.role == .llm {
+                retry = Retry(closed: closed, failure: failure, end: end)
+                return reserveRetry(current.limit)
+            }
+            log.addFailed(closed, failure, sequence: machine.segments.count)
             return tryNext()
         }
-        let tokens = end.generatedTokens + current.earlierTokens
         close(end)
+        tellFailed(current, end, failure)
+    }
+
+    func tellFailed(_ current: Attempt, _ end: UpstreamGeneration.End, _ failure: UpstreamFailure) {
+        let tokens = end.generatedTokens + current.earlierTokens
         if current.isCancelled {
             handle(.generationEnded(GenerationEnd(.cancelled, generatedTokens: tokens, source: end.source)))
         } else {
@@ -256,10 +288,6 @@ final class RelayDriver {
         return next
     }
 
-    private func fail(_ role: Role, _ reason: GenerationFailure.Reason) {
-        handle(.generationFailed(GenerationFailure(reason, generatedTokens: 0, source: .counted)))
-    }
-
     /// Keeps what the ledger says of the segment's last attempt until the machine has closed the segment.
     private func close(_ end: UpstreamGeneration.End) {
         guard let attempt, let open = attempt.open else { return }
@@ -273,10 +301,12 @@ final class RelayDriver {
     }
 
     private func closing(_ end: UpstreamGeneration.End, _ open: AttemptLog.Open) -> AttemptLog.Closed {
-        AttemptLog.Closed(
+        Failpoint.reach(.afterCall)
+        return AttemptLog.Closed(
             open: open, end: end,
             firstText: attempt?.upstream?.firstText.map { ($0 - open.beganAt).microseconds },
-            duration: (core.loop.now - open.beganAt).microseconds)
+            duration: (core.loop.now - open.beganAt).microseconds,
+            charges: open.role == .llm ? settleReservation(end) : [])
     }
 }
 
@@ -286,6 +316,7 @@ extension RelayDriver: GenerationReader {
     ) {
         guard attempt?.upstream === generation else { return }
         attempt?.written += text
+        if attempt?.generation.role == .llm { Failpoint.reach(.duringCall) }
         if let extras { session.attach(extras, choice: choice) }
         let earlier = attempt?.earlierTokens ?? 0
         handle(.text(text, generated: running.map { $0 + earlier }))
@@ -301,11 +332,15 @@ extension RelayDriver: GenerationReader {
 extension UpstreamGeneration.End {
     /// Cancelled before anything was sent.
     static var cancelledBeforeSending: Self {
-        Self(kind: .cancelled, promptTokens: nil, cachedTokens: nil, generatedTokens: 0, source: .reported)
+        Self(
+            kind: .cancelled, promptTokens: nil, cachedTokens: nil, generatedTokens: 0, source: .reported,
+            wasStarted: false)
     }
 
     /// Failed before anything was generated.
     static func failedBeforeSending(_ failure: UpstreamFailure) -> Self {
-        Self(kind: .failed(failure), promptTokens: nil, cachedTokens: nil, generatedTokens: 0, source: .reported)
+        Self(
+            kind: .failed(failure), promptTokens: nil, cachedTokens: nil, generatedTokens: 0, source: .reported,
+            wasStarted: false)
     }
 }

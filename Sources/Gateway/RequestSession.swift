@@ -20,7 +20,9 @@ final class RequestSession {
     let request: InferenceRequest
     let model: PublicModel
     let prompts: PromptBook
-    private let caller: KeyIdentity
+    let caller: KeyIdentity
+    /// What the request holds of the caller's rates, until its use is known.
+    private var rates: Reservation?
     private let exchange: HTTPExchange
     private let core: LoopCore
     private weak var owner: (any SessionOwner)?
@@ -36,8 +38,9 @@ final class RequestSession {
 
     init(
         _ request: InferenceRequest, model: PublicModel, caller: KeyIdentity, exchange: HTTPExchange, id: UUID7,
-        at time: Accounting.Timestamp, core: LoopCore, owner: any SessionOwner
+        at time: Accounting.Timestamp, rates: consuming Reservation, core: LoopCore, owner: any SessionOwner
     ) {
+        self.rates = consume rates
         self.id = id
         self.request = request
         self.model = model
@@ -54,7 +57,9 @@ final class RequestSession {
             policyVersion: core.policyVersion, propensity: script.propensity, endpoint: request.endpoint.rawValue,
             isStream: request.stream, choices: request.choices, started: time)
         response = ResponseWriter(
-            request, id: id, created: Int(time.microseconds / 1_000_000), policy: model.policy.name, exchange: exchange)
+            request, id: id, created: Int(time.microseconds / 1_000_000), policy: model.policy.name,
+            limits: Admission.standing(core.budgets.standing(tenant: caller.tenantID, key: caller.keyID)),
+            exchange: exchange)
         var relay = model.relay
         relay.maxTokens = request.maxTokens ?? model.pair.slm.first?.configuration.maxTokens
         relay.stop = request.stop
@@ -63,8 +68,37 @@ final class RequestSession {
         }
     }
 
-    /// Bytes of what the caller sent as prompt, for estimates.
-    var promptBytes: Int { request.rawMessages.count + request.prompt.count }
+    /// Bytes of what the caller sent that a model server may put into its prompt: no prompt has more tokens, but for
+    /// what the template adds.
+    var promptBytes: Int {
+        request.passthrough.reduce(request.rawMessages.count + request.prompt.count) { $0 + $1.value.count }
+    }
+
+    /// Whether the caller has seen anything of the answer, or tokens of the LLM were reserved for it: an answer that
+    /// was paid for is not thrown away.
+    var isUnderWay: Bool { response.hasBegun || hasReserved }
+    /// Whether any call of the LLM was granted.
+    var hasReserved = false
+
+    /// Gives bounds of the tokens that the LLM reads when it gets the prompt and `choiceText`; 0 when no budget counts
+    /// them. The model's own tokenizer says it where the server has an endpoint for it; else it is the bytes, since a
+    /// token is a byte or more, and room for the template.
+    func promptBound(choiceText view: [UInt8], _ completion: @escaping (ChargeRule.PromptBound) -> Void) {
+        let counts = core.budgets.budgets(tenant: caller.tenantID, key: caller.keyID).contains { $0.counts == .billed }
+        guard counts, let upstream = model.pair.llm.first else { return completion(ChargeRule.PromptBound()) }
+        let limit = promptBytes + view.count + 64 + 8 * request.messages.count
+        let bound = ChargeRule.PromptBound(reserved: limit, limit: limit)
+        guard upstream.dialect.tokenizer != .none else { return completion(bound) }
+        prompts.prompt(.llm, for: upstream) { [weak self] result in
+            guard let self, case .success(.text(let prompt)) = result else { return completion(bound) }
+            let link = core.upstreams.link(upstream)
+            TokenCounter(prompt + view, link: link, core: core) { count in
+                // A server may put a few tokens of its own around what it was given.
+                let reserved = count.map { min(limit, $0 + 8) } ?? limit
+                completion(ChargeRule.PromptBound(reserved: reserved, limit: limit))
+            }
+        }
+    }
 
     func begin() {
         exchange.onClose = { [weak self] isComplete in
@@ -136,6 +170,10 @@ final class RequestSession {
     private func close() {
         prompts.cancel()
         complete()
+        if let rates = self.rates.take() {
+            rates.settle(requestTokens: record.promptTokens + record.slmTokens + record.llmTokens)
+        }
+        core.counters.count(record)
         let bound = LoopBound(self, on: core.loop)
         let isQueued = core.configuration.ledger.receipt == .queued
         core.ledger.append(
@@ -158,7 +196,9 @@ final class RequestSession {
     private func answer(_ isDurable: Bool) {
         if !isDurable { return response.fail(.unavailable("The request was answered but could not be recorded.")) }
         if isCut { return response.fail(.unavailable("The gateway is being stopped.")) }
-        if let error = endingError { return response.fail(error) }
+        if let error = endingError {
+            return response.fail(error, drivers.lazy.compactMap(\.refusal).first.map(Admission.headers) ?? [])
+        }
         let choices = drivers.map { finishReason(outcomes[$0.choice] ?? .stop) }
         response.finish(choices, usage: usage, report: report)
     }
@@ -167,7 +207,12 @@ final class RequestSession {
     private var endingError: WireError? {
         for driver in drivers {
             guard case .failed(let failure) = outcomes[driver.choice] else { continue }
-            if case .refused(let reason) = failure { return RequestSession.error(refused: reason) }
+            if case .refused(let reason) = failure {
+                if reason == .budget || reason == .unavailable, let refusal = driver.refusal {
+                    return Admission.error(refusal, 1)
+                }
+                return RequestSession.error(refused: reason)
+            }
             return driver.failure?.wireError ?? .upstreamFailed("The model server failed.")
         }
         // An answer without a single token because the prompt did not fit is a refusal, not an answer.
@@ -180,6 +225,7 @@ final class RequestSession {
     private static func error(refused reason: RefusalReason) -> WireError {
         switch reason {
         case .budget, .limit: .insufficientQuota("A call of the large model was refused: \(reason.rawValue).")
+        case .unavailable: .unavailable("The gateway cannot reach the database that keeps its budgets.")
         case .contextWindow: .contextLengthExceeded("The answer no longer fits the large model's context window.")
         case .breaker, .upstream, .maxTokens:
             .upstreamFailed("A call of the large model was refused: \(reason.rawValue).")
@@ -234,7 +280,8 @@ final class RequestSession {
     private var report: RelayReport {
         RelayReport(
             policy: record.policy, calls: record.calls, slmTokens: record.slmTokens, llmTokens: record.llmTokens,
-            commandTokens: record.commandTokens, degraded: record.degraded, malformed: record.malformed,
+            commandTokens: record.commandTokens, degraded: record.degraded,
+            clamped: drivers.reduce(0) { $0 + $1.clamped }, malformed: record.malformed,
             segments: record.segments.map(RelayReport.Segment.init))
     }
 
@@ -246,7 +293,8 @@ final class RequestSession {
                 "model": .string(model.name), "outcome": .string(record.outcome.rawValue),
                 "error": .string(record.errorCode ?? ""), "calls": .integer(record.calls),
                 "slm_tokens": .integer(record.slmTokens), "llm_tokens": .integer(record.llmTokens),
-                "recorded": .boolean(isDurable), "duration": .duration(core.loop.now - started),
+                "degraded": .string(record.degraded ?? ""), "recorded": .boolean(isDurable),
+                "duration": .duration(core.loop.now - started),
             ])
     }
 }

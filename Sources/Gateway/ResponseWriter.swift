@@ -19,13 +19,16 @@ struct ResponseWriter {
     private let id: String
     private let created: Int
     private let headers: [(String, String)]
-    private var hasBegun = false
+    private(set) var hasBegun = false
     private var hasWritten = false
     private var choices: [CompletionResponse.Choice]
     private var extras: [Int: ChunkExtras] = [:]
     private var buffer: [UInt8] = []
 
-    init(_ request: InferenceRequest, id: UUID7, created: Int, policy: String, exchange: HTTPExchange) {
+    init(
+        _ request: InferenceRequest, id: UUID7, created: Int, policy: String, limits: [(String, String)],
+        exchange: HTTPExchange
+    ) {
         self.request = request
         self.exchange = exchange
         self.created = created
@@ -33,7 +36,7 @@ struct ResponseWriter {
         chunks = ChunkWriter(
             endpoint: request.endpoint, id: self.id, created: created, model: request.model,
             includeUsage: request.includeUsage)
-        headers = [("x-request-id", id.description), ("x-relay-policy", policy)]
+        headers = [("x-request-id", id.description), ("x-relay-policy", policy)] + limits
         choices =
             request.stream
             ? [] : Array(repeating: CompletionResponse.Choice(text: [], finishReason: "stop"), count: request.choices)
@@ -83,8 +86,8 @@ struct ResponseWriter {
     }
 
     /// Ends the response with an error: a status if nothing has left yet, else an error event.
-    mutating func fail(_ error: WireError) {
-        guard hasBegun else { return exchange.respond(error, headers: headers) }
+    mutating func fail(_ error: WireError, _ more: [(String, String)] = []) {
+        guard hasBegun else { return exchange.respond(error, headers: headers + more) }
         ChunkWriter.appendError(error, to: &buffer)
         flush()
         exchange.finishStream()
@@ -117,9 +120,10 @@ struct ResponseWriter {
             endpoint: request.endpoint, id: id, created: created, model: request.model, choices: choices,
             usage: usage, report: report
         ).body()
-        let counts = [
-            ("x-relay-llm-tokens", String(report.llmTokens)), ("x-relay-calls", String(report.calls)),
-        ]
+        let counts =
+            [
+                ("x-relay-llm-tokens", String(report.llmTokens)), ("x-relay-calls", String(report.calls)),
+            ] + (report.degraded.map { [("x-relay-degraded", $0)] } ?? [])
         exchange.respond(
             status: 200, headers: [("content-type", "application/json")] + headers + counts, body: body)
     }
@@ -131,7 +135,8 @@ extension HTTPExchange {
         var headers = headers
         headers.append(("content-type", "application/json"))
         switch error.code {
-        case .unavailable, .rateLimitExceeded: headers.append(("retry-after", "1"))
+        case .unavailable, .rateLimitExceeded:
+            if !headers.contains(where: { $0.0 == "retry-after" }) { headers.append(("retry-after", "1")) }
         // The official clients would send it again at once, in vain.
         case .insufficientQuota: headers.append(("x-should-retry", "false"))
         default: break

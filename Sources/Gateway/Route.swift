@@ -4,6 +4,7 @@ internal import Wire
 enum Route: Equatable {
     case liveness
     case readiness
+    case metrics
     case models
     case model(String)
     case inference(Endpoint)
@@ -12,6 +13,7 @@ enum Route: Equatable {
         switch path {
         case "/health/liveness": self = .liveness
         case "/health/readiness": self = .readiness
+        case "/metrics": self = .metrics
         case "/v1/models": self = .models
         case "/v1/chat/completions": self = .inference(.chat)
         case "/v1/completions": self = .inference(.completions)

@@ -19,3 +19,17 @@ package protocol RequestLedger: Sendable {
     /// never will be.
     func append(_ record: RequestRecord, on loop: EventLoop, durable completion: @escaping @Sendable (Bool) -> Void)
 }
+
+/// Keeps budgets and rates.
+package protocol BudgetKeeper: Sendable {
+    /// Reserves for a caller. The answer at once if no question to the database is needed, else nil and later one call
+    /// of `completion` on `target`.
+    func reserve(
+        _ ask: ReservationAsk, on target: EventLoop,
+        _ completion: @escaping @Sendable (consuming ReservationAnswer) -> Void
+    ) -> ReservationAnswer?
+    /// How the caller's budgets and rates stand, tightest first; empty without any.
+    func standing(tenant: UUID7, key: UUID7) -> [BudgetStanding]
+    /// The caller's budgets of LLM tokens whose `onExhausted` is `reject`, or any other, in force now.
+    func budgets(tenant: UUID7, key: UUID7) -> [BudgetDefinition]
+}

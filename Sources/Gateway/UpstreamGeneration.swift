@@ -28,6 +28,16 @@ final class UpstreamGeneration: HTTPTransferDelegate {
         var cachedTokens: Int?
         var generatedTokens: Int
         var source: CountSource
+        /// The server's counts as they came, and the pieces of text, for the charge.
+        var reported: Int?
+        var running: Int?
+        var pieces = 0
+        /// Bytes of everything that was generated; a token is one or more of them.
+        var bytes = 0
+        /// A request was sent, or may have been.
+        var wasStarted = true
+        /// It went on behind its limit and was left.
+        var overran = false
     }
 
     let link: UpstreamPool.Link
@@ -42,9 +52,11 @@ final class UpstreamGeneration: HTTPTransferDelegate {
     private var usage: UpstreamChunk.Usage?
     private var runningTokens: Int?
     private var textChunks = 0
+    private var textBytes = 0
     private var finish: GenerationEnd.Finish?
     private var stopReason: [UInt8]?
     private var isOver = false
+    private var overran = false
     private var limit = Int.max
     /// Whether what arrives in one read is handed on as one text. Not where each chunk's count belongs to its text.
     private let isBatched: Bool
@@ -86,10 +98,16 @@ final class UpstreamGeneration: HTTPTransferDelegate {
 
     /// Tokens generated as far as is known: what the server counts, else the parts that came.
     var tokensSoFar: (count: Int, source: CountSource) {
-        // A count of 0 beside text is no count.
-        if let completion = usage?.completion, completion > 0 || textChunks == 0 { return (completion, .reported) }
-        if let runningTokens { return (runningTokens, .counted) }
+        if let completion = usage?.completion, isPossible(completion) { return (completion, .reported) }
+        if let runningTokens, isPossible(runningTokens) { return (runningTokens, .counted) }
         return (textChunks, .estimated)
+    }
+
+    /// Whether a count can be true: each piece is a token or more, and no more were asked for than `limit`. A server
+    /// that does not keep to that has still no more tokens than bytes.
+    private func isPossible(_ count: Int) -> Bool {
+        count >= textChunks
+            && (limit == Int.max || count - UpstreamGeneration.limitSlack <= limit || count <= textBytes)
     }
 
     private func end(_ kind: End.Kind) {
@@ -102,7 +120,8 @@ final class UpstreamGeneration: HTTPTransferDelegate {
         if case .finished = kind {} else if tokens.source == .reported, finish == nil { tokens.source = .counted }
         let end = End(
             kind: kind, promptTokens: usage?.prompt, cachedTokens: usage?.cachedPrompt, generatedTokens: tokens.count,
-            source: tokens.source)
+            source: tokens.source, reported: usage?.completion, running: runningTokens, pieces: textChunks,
+            bytes: textBytes, overran: overran || tokens.count - UpstreamGeneration.limitSlack > limit)
         reader?.generationEnded(self, end)
     }
 
@@ -120,11 +139,11 @@ final class UpstreamGeneration: HTTPTransferDelegate {
                 chunks.append(try UpstreamChunk(parsing: data, with: &core.parser))
             }
         } catch {
-            for chunk in chunks where !isOver { take(chunk) }
+            take(chunks)
             handOn()
             return end(.failed(UpstreamFailure(label: "bad_stream", detail: error.message)))
         }
-        for chunk in chunks where !isOver { take(chunk) }
+        take(chunks)
         handOn()
         if !isOver, events.isDone { endOfStream() }
     }
@@ -156,6 +175,35 @@ final class UpstreamGeneration: HTTPTransferDelegate {
         end(.failed(UpstreamFailure(error)))
     }
 
+    private func take(_ chunks: [UpstreamChunk]) {
+        for (index, chunk) in chunks.enumerated() {
+            if isBehindLimit(chunk) {
+                // What came with it came too, and is charged, but nobody gets it.
+                for rest in chunks[index...] { count(rest) }
+                return cutAtLimit()
+            }
+            take(chunk)
+            if isOver { return }
+        }
+    }
+
+    /// Whether a server goes on behind its limit. Counts may come behind the end, text may not.
+    private func isBehindLimit(_ chunk: UpstreamChunk) -> Bool {
+        let bytes = chunk.text.count + chunk.otherBytes
+        let known = max(textChunks + (bytes > 0 ? 1 : 0), max(chunk.runningTokens ?? 0, runningTokens ?? 0))
+        return (finish == nil || bytes > 0) && known - UpstreamGeneration.limitSlack > limit
+    }
+
+    private func count(_ chunk: UpstreamChunk) {
+        if let usage = chunk.usage { self.usage = usage }
+        if let running = chunk.runningTokens { runningTokens = max(running, runningTokens ?? 0) }
+        let bytes = chunk.text.count + chunk.otherBytes
+        if bytes > 0 {
+            textChunks += 1
+            textBytes += bytes
+        }
+    }
+
     private func take(_ chunk: UpstreamChunk) {
         if let fault = chunk.fault {
             handOn()
@@ -167,10 +215,8 @@ final class UpstreamGeneration: HTTPTransferDelegate {
                         : UpstreamFailure(
                             label: "error_event", detail: fault.message)))
         }
-        if let usage = chunk.usage { self.usage = usage }
-        if let running = chunk.runningTokens { runningTokens = max(running, runningTokens ?? 0) }
+        count(chunk)
         if !chunk.text.isEmpty {
-            textChunks += 1
             hasText = true
             if firstText == nil { firstText = core.loop.now }
         }
@@ -184,7 +230,6 @@ final class UpstreamGeneration: HTTPTransferDelegate {
             }
         }
         batch += chunk.text
-        if finish == nil, tokensSoFar.count - UpstreamGeneration.limitSlack > limit { return cutAtLimit() }
         let hasExtras = chunk.logprobs != nil || chunk.toolCalls != nil
         guard !isBatched || hasExtras else { return }
         let text = batch
@@ -196,6 +241,7 @@ final class UpstreamGeneration: HTTPTransferDelegate {
     /// The server goes on behind its limit: it is left.
     private func cutAtLimit() {
         core.logger.warning("upstream went on behind its limit", ["upstream": .string(link.upstream.name)])
+        overran = true
         handOn()
         end(.finished(.length, stopReason: nil))
     }

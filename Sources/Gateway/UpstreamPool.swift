@@ -14,6 +14,8 @@ final class UpstreamPool {
         /// The server's root, where endpoints that are not OpenAI's live.
         let root: String
         var failedUntil: ContinuousClock.Instant?
+        /// Answers that went on behind their limit, one after the other.
+        var overruns = 0
     }
 
     private var links: [Link] = []
@@ -22,6 +24,9 @@ final class UpstreamPool {
 
     /// How long a replica that failed is tried only after the others.
     private static let failurePause = Duration.seconds(2)
+    /// A replica that goes on behind its limit so many times in a row is tried only after the others, for so long.
+    private static let overrunLimit = 3
+    private static let overrunPause = Duration.seconds(60)
 
     init(_ catalog: Catalog, loop: EventLoop) throws(SystemError) {
         self.loop = loop
@@ -65,7 +70,17 @@ final class UpstreamPool {
         links[upstream.index].failedUntil = loop.now + UpstreamPool.failurePause
     }
 
-    func noteSuccess(_ upstream: Upstream) { links[upstream.index].failedUntil = nil }
+    func noteSuccess(_ upstream: Upstream) {
+        links[upstream.index].failedUntil = nil
+        links[upstream.index].overruns = 0
+    }
+
+    func noteOverrun(_ upstream: Upstream) {
+        links[upstream.index].overruns += 1
+        guard links[upstream.index].overruns >= UpstreamPool.overrunLimit else { return }
+        links[upstream.index].overruns = 0
+        links[upstream.index].failedUntil = loop.now + UpstreamPool.overrunPause
+    }
 
     private func isFailing(_ upstream: Upstream, _ now: ContinuousClock.Instant) -> Bool {
         links[upstream.index].failedUntil.map { $0 > now } ?? false

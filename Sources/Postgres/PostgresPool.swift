@@ -21,6 +21,8 @@ package final class PostgresPool: PostgresDatabase {
     private var isClosed = false
     /// Why the last attempt to connect failed, or the last connection ended; nil after the first success.
     package private(set) var lastError: PostgresError?
+    /// Called with each notice or warning that any of the connections gets: its SQLSTATE and its text.
+    package var onNotice: ((_ sqlState: String, _ message: String) -> Void)?
 
     /// Starts to connect at once.
     /// - Parameters:
@@ -99,6 +101,7 @@ package final class PostgresPool: PostgresDatabase {
         connections[slot] = connection
         attempts[slot] = 0
         lastError = nil
+        connection.onNotice = { [weak self] sqlState, message in self?.onNotice?(sqlState, message) }
         connection.onClose = { [weak self] error in
             guard let self, !isClosed else { return }
             connections[slot] = nil

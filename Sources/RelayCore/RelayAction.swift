@@ -5,6 +5,8 @@ package enum RelayAction: Sendable, Equatable {
     /// Ask for `wanted` tokens for a call for which the SLM wrote `requested`; answered by `callGranted` or
     /// `callRefused`.
     case reserve(requested: Int, wanted: Int)
+    /// Ask for the whole answer of an LLM that writes alone; answered like `reserve`. `wanted` is the caller's limit.
+    case reserveAnswer(wanted: Int?)
     /// Start a generation on the view of its role.
     case generate(Generation)
     /// Stop the running transfer; always answered by `generationEnded` (or `generationFailed`).

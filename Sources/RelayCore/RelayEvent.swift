@@ -10,9 +10,10 @@ package enum RelayEvent: Sendable, Equatable {
     case generationEnded(GenerationEnd)
     /// The running generation failed after its retries and failovers (F2, F3, T6).
     case generationFailed(GenerationFailure)
-    /// The answer to `reserve`: so many tokens may be used; 0 is the same as `callRefused(.limit)`.
+    /// The answer to `reserve`: so many tokens may be used; 0 is the same as `callRefused(.limit)`. The answer to
+    /// `reserveAnswer`, which is never cut: the LLM may write.
     case callGranted(tokens: Int)
-    /// The answer to `reserve`: no call.
+    /// The answer to `reserve` and `reserveAnswer`: no call.
     case callRefused(RefusalReason)
     /// The client went away (F4).
     case clientLeft
@@ -22,6 +23,8 @@ package enum RelayEvent: Sendable, Equatable {
 package enum RefusalReason: String, Sendable, Equatable, Hashable, CaseIterable {
     /// A budget or a lease has no tokens left.
     case budget
+    /// Nobody can say whether a budget has tokens left: the database does not answer.
+    case unavailable
     /// Another limit of the gateway, such as the cap per call or the calls at a time.
     case limit
     /// The circuit breaker of the LLM is open.

@@ -15,11 +15,17 @@ extension RelayMachine {
         start(Generation(role: .slm, maxTokens: tokensLeft, commandsForbidden: forbidden, stop: stop))
     }
 
-    /// The LLM writes the whole answer.
+    /// The LLM is to write the whole answer.
     mutating func beginLLM() {
         if tokensLeft == 0 { return finish(.length) }
-        let limit = configuration.maxTokens
-        start(Generation(role: .llm, maxTokens: limit, commandsForbidden: false, stop: configuration.stop))
+        phase = .reservingAnswer
+        actions.append(.reserveAnswer(wanted: configuration.maxTokens))
+    }
+
+    mutating func writeByLLM() {
+        start(
+            Generation(
+                role: .llm, maxTokens: configuration.maxTokens, commandsForbidden: false, stop: configuration.stop))
     }
 
     private mutating func start(_ generation: Generation) {
@@ -175,12 +181,12 @@ extension RelayMachine {
     }
 
     /// The call is not made (F1).
-    mutating func refused(_ reason: RefusalReason, requested: Int, failure: RelayFailure) {
+    mutating func refused(_ reason: RefusalReason, requested: Int?, failure: RelayFailure) {
         refuse(reason, requested: requested)
         degrade(reason, failure: failure)
     }
 
-    private mutating func refuse(_ reason: RefusalReason, requested: Int) {
+    private mutating func refuse(_ reason: RefusalReason, requested: Int?) {
         let segment = Segment(
             role: .llm, requested: requested, granted: 0, generatedTokens: 0, source: .counted,
             finish: .refused(reason), visibleBytes: 0)

@@ -14,6 +14,8 @@ package struct RelayMachine: Sendable {
         case ending(Cause)
         /// A call waits for its grant. Next: generating, finished.
         case reserving(requested: Int, wanted: Int)
+        /// The LLM, which is to write alone, waits for its grant. Next: generating, finished.
+        case reservingAnswer
         /// Over.
         case finished
     }
@@ -25,7 +27,7 @@ package struct RelayMachine: Sendable {
     }
 
     package let script: Script
-    let configuration: RelayConfiguration
+    private(set) var configuration: RelayConfiguration
     var phase = Phase.idle
     var turn: TurnReader
     var cancelSent = false
@@ -75,6 +77,10 @@ package struct RelayMachine: Sendable {
             || malformed >= max(1, configuration.maxMalformed)
     }
 
+    /// From now on a refused call ends the answer, whatever the configuration says: a budget rejects, and the caller
+    /// has not seen anything yet.
+    package mutating func failOnRefusal() { configuration.onRefusal = .fail }
+
     /// Takes an event and returns what to do, in order.
     package mutating func handle(_ event: RelayEvent) -> [RelayAction] {
         step(event)
@@ -102,6 +108,9 @@ package struct RelayMachine: Sendable {
             granted(tokens, requested: requested, wanted: wanted)
         case (.reserving(let requested, _), .callRefused(let reason)):
             refused(reason, requested: requested, failure: .refused(reason))
+        case (.reservingAnswer, .callGranted): writeByLLM()
+        case (.reservingAnswer, .callRefused(let reason)):
+            refused(reason, requested: nil, failure: .refused(reason))
         default: Self.trap(event, in: phase)
         }
     }
@@ -112,7 +121,7 @@ package struct RelayMachine: Sendable {
 
     private mutating func clientLeft() {
         switch phase {
-        case .idle, .reserving: finish(.clientLeft)
+        case .idle, .reserving, .reservingAnswer: finish(.clientLeft)
         case .generating, .ending:
             phase = .ending(.clientLeft)
             cancel()

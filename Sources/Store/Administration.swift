@@ -44,6 +44,14 @@ package struct Administration {
         return try reading { () throws(PostgresError) in try rows.mapRows(Tenant.init) }
     }
 
+    /// The tenant of that name, if it is in force.
+    package func tenant(_ name: String) async throws(StoreError) -> Tenant {
+        guard let found = try await listTenants().first(where: { $0.name == name && $0.isActive }) else {
+            throw try await noTenant(name)
+        }
+        return found
+    }
+
     /// Sets what is stored of a tenant's prompts and answers; gateways know within two seconds.
     package func setCapture(_ capture: Capture, tenant: String) async throws(StoreError) -> Tenant {
         try await one(

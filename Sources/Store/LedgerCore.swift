@@ -1,4 +1,5 @@
 internal import Accounting
+internal import Failpoints
 internal import Postgres
 internal import Reactor
 
@@ -105,7 +106,8 @@ final class LedgerCore: @unchecked Sendable {
     private func send() {
         while let connection, connection.isReady, pause == nil, inFlight < LedgerCore.pipelineLimit, !isStopped {
             let batch: [LedgerEntry]
-            if !retries.isEmpty {
+            let isRepeated = !retries.isEmpty
+            if isRepeated {
                 batch = retries.removeFirst()
             } else if inFlight == 0 || fresh.count >= configuration.batchLimit {
                 batch = takeFresh()
@@ -114,7 +116,16 @@ final class LedgerCore: @unchecked Sendable {
             }
             guard !batch.isEmpty else { return }
             submit(batch, connection)
+            if Canary.is(.settleTwice) || Canary.is(.skipConflict) && isRepeated { settleAgain(batch, connection) }
         }
+    }
+
+    private func settleAgain(_ batch: [LedgerEntry], _ connection: PostgresConnection) {
+        let charges = batch.flatMap { $0.record.segments.flatMap(\.charges) }
+        let binds: [PostgresValue] = [
+            .uuids(charges.map(\.lease)), .int8s(charges.map { Int64($0.charged) }), .int8s(charges.map { _ in 0 }),
+        ]
+        connection.query(LedgerStatement.settleAgain, binds) { _ in }
     }
 
     private func takeFresh() -> [LedgerEntry] {
@@ -134,7 +145,9 @@ final class LedgerCore: @unchecked Sendable {
     private func submit(_ batch: [LedgerEntry], _ connection: PostgresConnection) {
         inFlight += 1
         let sent = ContinuousClock.now
+        Failpoint.reach(.beforeLedger)
         connection.query(LedgerStatement.insert, LedgerStatement.binds(batch.map(\.record))) { [self] result in
+            Failpoint.reach(.afterLedger)
             inFlight -= 1
             switch result {
             case .success: committed(batch, ContinuousClock.now - sent)
@@ -198,9 +211,7 @@ final class LedgerCore: @unchecked Sendable {
     private func bury(_ batch: [LedgerEntry], _ error: PostgresError) {
         guard let entry = batch.first, let connection else { return retries.append(batch) }
         inFlight += 1
-        let binds: [PostgresValue] = [
-            .uuid(entry.record.id), .text(error.sqlState ?? ""), .text(LedgerJSON.record(entry.record)),
-        ]
+        let binds = LedgerStatement.buryBinds(entry.record, sqlState: error.sqlState ?? "")
         connection.query(LedgerStatement.bury, binds) { [self] result in
             inFlight -= 1
             switch result {

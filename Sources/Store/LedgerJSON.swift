@@ -63,6 +63,15 @@ enum LedgerJSON {
             json.member("first_token_us", segment.firstTokenMicroseconds.map { Int($0) })
             json.member("duration_us", Int(segment.durationMicroseconds))
             json.member("error", segment.error)
+            json.key("charges")
+            json.array(segment.charges) { json, charge in
+                json.object { json in
+                    json.member("lease_id", charge.lease.description)
+                    json.member("budget_id", charge.budget.description)
+                    json.member("reserved", charge.reserved)
+                    json.member("charged", charge.charged)
+                }
+            }
         }
     }
 }

@@ -11,10 +11,6 @@ enum LedgerStatement {
 
     static let makePartitions: PostgresStatement = "SELECT ensure_partitions(3)"
 
-    static let bury: PostgresStatement = """
-        INSERT INTO dead_letters (request_id, sqlstate, record) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
-        """
-
     /// Inserts requests and, only for those that were not there, everything that belongs to them: so a replay changes
     /// nothing. All or nothing, in one round trip. Usage rows are locked in the order of their key, so that two
     /// gateways cannot block each other.
@@ -70,13 +66,55 @@ enum LedgerStatement {
                 prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
                 cached_tokens = u.cached_tokens + excluded.cached_tokens,
                 prompts_unknown = u.prompts_unknown + excluded.prompts_unknown
+        ), new_charges AS (
+            INSERT INTO charges (
+                request_id, choice, seq, attempt, lease_id, budget_id, tenant_id, reserved, charged, overrun)
+            SELECT c.request_id, c.choice, c.seq, c.attempt, c.lease_id, c.budget_id, r.tenant_id, c.reserved, c.charged,
+                greatest(0, c.charged - c.reserved)
+            FROM unnest($48::uuid[], $49::int8[], $50::int8[], $51::int8[], $52::uuid[], $53::uuid[], $54::int8[],
+                $55::int8[]) AS c (request_id, choice, seq, attempt, lease_id, budget_id, reserved, charged)
+            JOIN new_requests r ON r.id = c.request_id
+            RETURNING lease_id, charged, overrun
+        ), settled AS (
+            SELECT lease_id, sum(charged)::int8 AS charged, sum(overrun)::int8 AS overrun
+            FROM new_charges GROUP BY lease_id
         )
-        SELECT count(*) AS inserted FROM new_requests
+        SELECT count(*) AS inserted, (
+            SELECT settle_charges(array_agg(lease_id ORDER BY lease_id), array_agg(charged ORDER BY lease_id),
+                array_agg(overrun ORDER BY lease_id))
+            FROM settled HAVING count(*) > 0)
+        FROM new_requests
+        """
+
+    /// Settles charges once more, as the canaries do.
+    static let settleAgain: PostgresStatement = "SELECT settle_charges($1, $2, $3)"
+
+    /// A record that the tables refuse, kept whole; what its leases pay for it is charged all the same.
+    static let bury: PostgresStatement = """
+        WITH new_letter AS (
+            INSERT INTO dead_letters (request_id, sqlstate, record) VALUES ($1, $2, $3)
+            ON CONFLICT DO NOTHING RETURNING request_id
+        ), new_charges AS (
+            INSERT INTO charges (
+                request_id, choice, seq, attempt, lease_id, budget_id, tenant_id, reserved, charged, overrun)
+            SELECT c.request_id, c.choice, c.seq, c.attempt, c.lease_id, c.budget_id, $4, c.reserved, c.charged,
+                greatest(0, c.charged - c.reserved)
+            FROM unnest($5::uuid[], $6::int8[], $7::int8[], $8::int8[], $9::uuid[], $10::uuid[], $11::int8[],
+                $12::int8[]) AS c (request_id, choice, seq, attempt, lease_id, budget_id, reserved, charged)
+            JOIN new_letter r ON r.request_id = c.request_id
+            RETURNING lease_id, charged, overrun
+        ), settled AS (
+            SELECT lease_id, sum(charged)::int8 AS charged, sum(overrun)::int8 AS overrun
+            FROM new_charges GROUP BY lease_id
+        )
+        SELECT settle_charges(array_agg(lease_id ORDER BY lease_id), array_agg(charged ORDER BY lease_id),
+            array_agg(overrun ORDER BY lease_id))
+        FROM settled HAVING count(*) > 0
         """
 
     /// The binds of `insert`, one array per column.
     static func binds(_ records: [RequestRecord]) -> [PostgresValue] {
-        requestBinds(records) + segmentBinds(records) + payloadBinds(records)
+        requestBinds(records) + segmentBinds(records) + payloadBinds(records) + chargeBinds(records)
     }
 
     private static func requestBinds(_ records: [RequestRecord]) -> [PostgresValue] {
@@ -119,6 +157,27 @@ enum LedgerStatement {
         return [
             .uuids(ids), .texts(all.map { storable($0.part) }), .byteas(all.map(\.sha256)),
             .byteas(all.map(\.body)),
+        ]
+    }
+
+    /// The binds of `bury`.
+    static func buryBinds(_ record: RequestRecord, sqlState: String) -> [PostgresValue] {
+        [.uuid(record.id), .text(sqlState), .text(LedgerJSON.record(record)), .uuid(record.tenant)]
+            + chargeBinds([record])
+    }
+
+    private static func chargeBinds(_ records: [RequestRecord]) -> [PostgresValue] {
+        var keys: [(id: UUID7, segment: SegmentRecord, charge: ChargeRecord)] = []
+        for record in records {
+            for segment in record.segments {
+                for charge in segment.charges { keys.append((record.id, segment, charge)) }
+            }
+        }
+        return [
+            .uuids(keys.map(\.id)), .int8s(keys.map { Int64($0.segment.choice) }),
+            .int8s(keys.map { Int64($0.segment.sequence) }), .int8s(keys.map { Int64($0.segment.attempt) }),
+            .uuids(keys.map(\.charge.lease)), .uuids(keys.map(\.charge.budget)),
+            .int8s(keys.map { Int64($0.charge.reserved) }), .int8s(keys.map { Int64($0.charge.charged) }),
         ]
     }
 

@@ -37,7 +37,12 @@ package struct StoreError: Error, Sendable, CustomStringConvertible, CustomDebug
         case .server, .unexpectedResult: code = .database
         case .connectFailed, .timedOut, .connectionLost, .queueFull, .closed: code = .unavailable
         }
-        description = error.description
+        description =
+            switch error.sqlState {
+            case "42501": "the database role lacks a right that RelayGate needs; let the owner of the tables run it"
+            case "25006": "the database refuses writes; connect to the primary"
+            default: error.description
+            }
         cause = error
     }
 

@@ -14,6 +14,8 @@ package struct RelayReport: Equatable, Sendable {
     package var cost: String?
     /// Why the answer went on without the LLM; nil when it did not.
     package var degraded: String?
+    /// Calls that a budget granted fewer tokens than they asked for.
+    package var clamped: Int
     /// Malformed commands, which were removed.
     package var malformed: Int
     /// The segments of all choices in the order they ended.
@@ -22,7 +24,7 @@ package struct RelayReport: Equatable, Sendable {
     /// Creates a report.
     package init(
         policy: String, calls: Int = 0, slmTokens: Int = 0, llmTokens: Int = 0, commandTokens: Int = 0,
-        cost: String? = nil, degraded: String? = nil, malformed: Int = 0, segments: [Segment] = []
+        cost: String? = nil, degraded: String? = nil, clamped: Int = 0, malformed: Int = 0, segments: [Segment] = []
     ) {
         self.policy = policy
         self.calls = calls
@@ -31,6 +33,7 @@ package struct RelayReport: Equatable, Sendable {
         self.commandTokens = commandTokens
         self.cost = cost
         self.degraded = degraded
+        self.clamped = clamped
         self.malformed = malformed
         self.segments = segments
     }
@@ -115,6 +118,8 @@ extension RelayReport {
         bytes.append(jsonString: cost ?? "unpriced")
         bytes.append(json: #","degraded":"#)
         bytes.append(jsonString: degraded)
+        bytes.append(json: #","clamped":"#)
+        bytes.append(jsonInteger: clamped)
         bytes.append(json: #","malformed":"#)
         bytes.append(jsonInteger: malformed)
         bytes.append(json: #","segments":["#)

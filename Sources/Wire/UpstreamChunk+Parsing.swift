@@ -25,6 +25,8 @@ extension UpstreamChunk {
             if member.hasKey("choices") {
                 choiceCount = member.count
                 if let choice = member[0] { read(choice: choice) }
+                // Nobody asked for a second one.
+                for other in member.children.dropFirst() { otherBytes += other.raw.count }
             } else if member.hasKey("usage") {
                 if member.isObject { usage = Usage(member) }
             } else if member.hasKey("timings") {
@@ -64,6 +66,9 @@ extension UpstreamChunk {
                 text = member.bytes ?? []
             } else if member.hasKey("tool_calls") {
                 toolCalls = member.isNull ? nil : member.raw
+                otherBytes += toolCalls?.count ?? 0
+            } else if member.hasKey("reasoning_content") || member.hasKey("reasoning") {
+                otherBytes += member.bytes?.count ?? 0
             }
         }
     }

@@ -32,6 +32,9 @@ package struct UpstreamChunk: Equatable, Sendable {
     /// New text as UTF-8; empty when there is none.
     package internal(set) var text: [UInt8] = []
 
+    /// Bytes of what was generated and is not `text`: reasoning, tool calls, other choices.
+    package internal(set) var otherBytes = 0
+
     /// `finish_reason`, nil while the generation runs.
     package internal(set) var finishReason: String?
 

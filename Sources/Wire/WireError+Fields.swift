@@ -16,7 +16,7 @@ extension WireError {
         WireError(.duplicateParameter, "'\(path)' is given twice. Send it once.", param: path)
     }
 
-    static func unsupported(_ path: String, _ why: String) -> WireError {
+    package static func unsupported(_ path: String, _ why: String) -> WireError {
         WireError(.unsupportedParameter, "'\(path)' is not supported: \(why) Remove it.", param: path)
     }
 }

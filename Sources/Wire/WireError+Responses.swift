@@ -45,8 +45,11 @@ extension WireError {
     }
 
     /// 429 for an exhausted budget; a retry before the window's end is of no use.
-    package static func insufficientQuota(_ what: String) -> WireError {
-        WireError(.insufficientQuota, "\(what) Wait for the next window or ask the operator for a larger budget.")
+    package static func insufficientQuota(
+        _ what: String, isOver: Bool = false, quota: WireError.Quota? = nil
+    ) -> WireError {
+        let remedy = isOver ? "Ask" : "Wait for the next window or ask"
+        return WireError(.insufficientQuota, "\(what) \(remedy) the operator for a larger budget.", quota: quota)
     }
 
     /// 502 for a model server that failed after all retries.

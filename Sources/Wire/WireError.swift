@@ -12,6 +12,21 @@ package struct WireError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The field at fault in the notation `messages[2].content`, or nil when no field is.
     package let param: String?
 
+    /// The budget that is used up, for errors that come of one.
+    package let quota: Quota?
+
+    /// Which budget refused, and when it begins again.
+    package struct Quota: Equatable, Sendable {
+        package let budget: String
+        /// RFC 3339, or nil when it never does.
+        package let resetsAt: String?
+
+        package init(budget: String, resetsAt: String?) {
+            self.budget = budget
+            self.resetsAt = resetsAt
+        }
+    }
+
     /// The HTTP status that goes with the code.
     package var status: Int { code.status }
 
@@ -22,10 +37,11 @@ package struct WireError: Error, Equatable, Sendable, CustomStringConvertible {
     package var label: String { code.rawValue }
 
     /// Creates an error; texts that come from outside are cut, so that a body cannot make its own error large.
-    package init(_ code: Code, _ message: String, param: String? = nil) {
+    package init(_ code: Code, _ message: String, param: String? = nil, quota: Quota? = nil) {
         self.code = code
         self.message = String(message.prefix(Self.messageLimit))
         self.param = param.map { String($0.prefix(Self.paramLimit)) }
+        self.quota = quota
     }
 
     package var description: String {
@@ -115,6 +131,13 @@ extension WireError {
         if let param { bytes.append(jsonString: param) } else { bytes.append(json: "null") }
         bytes.append(json: #","code":""#)
         bytes.append(contentsOf: code.rawValue.utf8)
-        bytes.append(json: #""}}"#)
+        bytes.append(json: #"""#)
+        if let quota {
+            bytes.append(json: #","budget":"#)
+            bytes.append(jsonString: quota.budget)
+            bytes.append(json: #","resets_at":"#)
+            bytes.append(jsonString: quota.resetsAt)
+        }
+        bytes.append(json: "}}")
     }
 }

@@ -7,9 +7,21 @@ internal import Store
 
 extension KeyDirectory: KeyChecker {}
 
-extension LedgerWriter: RequestLedger {
+extension LeaseManager: BudgetKeeper {}
+
+/// The ledger, and the leases that learn from it which charges are durable.
+struct ChargingLedger: RequestLedger {
+    let ledger: LedgerWriter
+    let leases: LeaseManager
+
+    var isFull: Bool { ledger.isFull }
+
     func append(_ record: RequestRecord, on loop: EventLoop, durable completion: @escaping @Sendable (Bool) -> Void) {
-        // A record that the database refused lies in its dead letters: it is durable.
-        append(record, on: loop) { completion($0 != .stopped) }
+        let charges = record.segments.flatMap(\.charges)
+        ledger.append(record, on: loop) { [leases] result in
+            // A record that the database refused lies in its dead letters, charged: it is durable.
+            if result != .stopped { leases.confirm(charges, tenant: record.tenant) }
+            completion(result != .stopped)
+        }
     }
 }

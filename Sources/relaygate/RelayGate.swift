@@ -8,7 +8,8 @@ enum RelayGate {
         "relaygate", "a gateway that relays between a small and a large language model",
         subcommands: [
             UpCommand.command, ServeCommand.command, MigrateCommand.command, TenantCommand.command, KeyCommand.command,
-            TraceCommand.command, ConfigCommand.command,
+            BudgetCommand.command, LimitCommand.command, AuditCommand.command, TraceCommand.command,
+            ConfigCommand.command,
         ])
 
     static func main() {
@@ -20,6 +21,9 @@ enum RelayGate {
             case "migrate": try MigrateCommand.run(arguments)
             case "tenant": try TenantCommand.run(arguments)
             case "key": try KeyCommand.run(arguments)
+            case "budget": try BudgetCommand.run(arguments)
+            case "limit": try LimitCommand.run(arguments)
+            case "audit": try AuditCommand.run(arguments)
             case "trace": try TraceCommand.run(arguments)
             case "config": try ConfigCommand.run(arguments)
             default: preconditionFailure("a command that is declared is run")

@@ -1,6 +1,7 @@
 internal import Accounting
 internal import Arguments
 internal import Configuration
+internal import Failpoints
 internal import Gateway
 internal import Glibc
 internal import Postgres
@@ -14,6 +15,8 @@ struct RunningGateway {
     let gateway: Gateway
     private let ledger: LedgerWriter
     private let keys: KeyDirectory
+    private let leases: LeaseManager
+    private let webhook: AlertWebhook?
 
     /// Starts everything. The database must be reachable and its schema current.
     static func start(_ configuration: GatewayConfiguration, logger: Logger) throws(CommandExit) -> RunningGateway {
@@ -33,14 +36,21 @@ struct RunningGateway {
             keySettings.connections = configuration.postgres.connections
             keySettings.outageGrace = configuration.postgres.outageGrace
             let keys = KeyDirectory(keySettings, loop: ledger.loop) { Clock.now() }
-            guard waitUntilReady(keys) else {
-                throw CommandExit.failure("the database does not answer; see whether it is overloaded")
+            let webhook = try AlertWebhook.start(configuration, logger: logger)
+            let leases = try startLeases(configuration, ledger, webhook, logger)
+            guard waitUntilReady({ keys.isReady && leases.isReady }) else {
+                throw CommandExit.failure(
+                    "the database does not answer, or refuses what a gateway has to write; see whether it is "
+                        + "overloaded, read-only, or its role lacks rights (the log says which)")
             }
             let settings = GatewaySettings(
-                configuration: configuration, keys: keys, ledger: ledger,
-                logger: logger, policyVersion: version(configuration))
+                configuration: configuration, keys: keys, ledger: ChargingLedger(ledger: ledger, leases: leases),
+                budgets: leases, logger: logger, policyVersion: version(configuration),
+                metrics: { BudgetMetrics.text(leases) })
             let gateway = try Gateway.start(settings)
-            return RunningGateway(configuration: configuration, gateway: gateway, ledger: ledger, keys: keys)
+            return RunningGateway(
+                configuration: configuration, gateway: gateway, ledger: ledger, keys: keys, leases: leases,
+                webhook: webhook)
         } catch let exit as CommandExit {
             throw exit
         } catch {
@@ -53,11 +63,45 @@ struct RunningGateway {
         }
     }
 
-    /// Keys are known from the first poll of the database on; a gateway that listens before would refuse its first
-    /// callers.
-    private static func waitUntilReady(_ keys: KeyDirectory) -> Bool {
+    /// Starts the keeping of budgets. A database that cannot keep them is no place for them.
+    private static func startLeases(
+        _ configuration: GatewayConfiguration, _ ledger: LedgerWriter, _ webhook: AlertWebhook?, _ logger: Logger
+    ) throws(CommandExit) -> LeaseManager {
+        let url = configuration.postgres.url.reveal()
+        let accepts = configuration.budgets.acceptAsyncFailover
+        let (hazards, hasBudgets) = try Database.use(url) { connection in
+            (
+                try await DatabaseSafety.hazards(connection, acceptsAsynchronousFailover: accepts),
+                try await DatabaseSafety.hasBudgets(connection)
+            )
+        }
+        let hazard = hazards.isEmpty ? nil : hazards.joined(separator: "; ")
+        if let hazard {
+            if hasBudgets { throw .failure("hard budgets cannot be kept by this database: \(hazard)") }
+            logger.warning("hard budgets will be refused", ["reason": .string(hazard)])
+        }
+        var settings = LeaseManagerConfiguration(
+            connection: url, gatewayName: "\(hostName):\(configuration.listen.port)", version: version(configuration))
+        settings.hazard = hazard
+        if let lifetime = FaultEnvironment.leaseLifetime {
+            settings.timing.ttl = Int64(lifetime / .microseconds(1))
+        }
+        settings.onEvent = { LeaseLog.write($0, logger, webhook) }
+        return LeaseManager(settings, loop: ledger.loop)
+    }
+
+    /// What operators call this machine.
+    private static var hostName: String {
+        var bytes = [CChar](repeating: 0, count: 256)
+        guard unsafe gethostname(&bytes, bytes.count - 1) == 0 else { return "?" }
+        return String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    /// Keys and budgets are known from the first poll of the database on; a gateway that listens before would refuse
+    /// its first callers.
+    private static func waitUntilReady(_ isReady: () -> Bool) -> Bool {
         let deadline = ContinuousClock.now + .seconds(5)
-        while !keys.isReady {
+        while !isReady() {
             guard ContinuousClock.now < deadline else { return false }
             usleep(5000)
         }
@@ -80,6 +124,10 @@ struct RunningGateway {
             semaphore.signal()
         }
         semaphore.wait()
+        if !leases.stop(within: .seconds(3)) {
+            logger.warning("leases could not be given back; another gateway closes them", ["waited_s": 3])
+        }
+        webhook?.stop()
         keys.stop()
         ledger.stop()
         if !outcome.isWritten { logger.error("the ledger could not be written", ["waited_s": 10]) }

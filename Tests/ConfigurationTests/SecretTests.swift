@@ -55,7 +55,7 @@ private func file(withKey value: String) -> String {
             BadKey(
                 key: "sk-hunter2",
                 message:
-                    "a key must not stand in this file; put it into the environment and write env:NAME, "
+                    "a secret must not stand in this file; put it into the environment and write env:NAME, "
                     + "or into a file and write file:/path"),
             BadKey(key: "env:ABSENT", message: "the environment variable ABSENT is not set"),
             BadKey(key: "env:EMPTY", message: "the environment variable EMPTY is empty"),

@@ -47,8 +47,11 @@ def end(process, sig=signal.SIGTERM, within=10):
 class Postgres:
     """A database server of its own in a temporary directory, reached through a Unix socket."""
 
+    # Where its directory is made; None: where temporary files go.
+    folder = None
+
     def __init__(self):
-        self.root = Path(tempfile.mkdtemp(prefix="relaygate-pg-"))
+        self.root = Path(tempfile.mkdtemp(prefix="relaygate-pg-", dir=self.folder))
         # PostgreSQL refuses to run as root.
         self.prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if self.prefix:
@@ -61,7 +64,7 @@ class Postgres:
         self.control("start")
 
     def control(self, command, mode="fast"):
-        options = f"-k {self.root} -p {self.port} -c listen_addresses= -c fsync=off -c max_connections=200"
+        options = f"-k {self.root} -p {self.port} -c listen_addresses= -c max_connections=200"
         call = [POSTGRES / "pg_ctl", "-D", self.root / "data", "-w", "-l", self.root / "log", "-m", mode]
         extra = ["-o", options] if command != "stop" else []
         subprocess.run([*self.prefix, *call, *extra, command], check=True, stdout=subprocess.DEVNULL, cwd="/")
@@ -159,6 +162,13 @@ class Gateway:
         result = subprocess.run(call, capture_output=True, text=True, timeout=60)
         assert not check or result.returncode == 0, f"{arguments}: {result.stdout}{result.stderr}"
         return result.stdout
+
+    def refused_tool(self, *arguments):
+        """What a command that must fail says."""
+        call = [require("relaygate"), *arguments, "--config", str(self.path)]
+        result = subprocess.run(call, capture_output=True, text=True, timeout=60)
+        assert result.returncode != 0, f"{arguments}: {result.stdout}"
+        return result.stderr
 
     def prepare(self, tenant="acme"):
         self.tool("migrate")

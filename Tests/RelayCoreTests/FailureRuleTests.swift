@@ -53,7 +53,7 @@ import Testing
         #expect(machine.finishes == [.failed])
         #expect(machine.outcome == .failed(.slm(.upstream)))
         var llm = relay(script: Script(writer: .llm))
-        #expect(llm.play(.begin, failed(.timeout)) == [.finish(.failed(.llm(.timeout)))])
+        #expect(llm.play(.begin, .callGranted(tokens: 9), failed(.timeout)) == [.finish(.failed(.llm(.timeout)))])
     }
 
     @Test("F3: a failure behind a complete command takes nothing away") func failsBehindCommand() {
@@ -110,5 +110,37 @@ import Testing
             _ = machine.handle(.begin)
             _ = machine.handle(.callGranted(tokens: 5))
         }
+    }
+
+    @Test("F1: an LLM that is to write alone is granted whole, or the SLM writes with commands forbidden")
+    func wholeAnswerRefused() {
+        let configuration = RelayConfiguration(maxTokens: 30)
+        var granted = relay(configuration, script: Script(writer: .llm))
+        #expect(granted.play(.begin) == [.reserveAnswer(wanted: 30)])
+        #expect(granted.play(.callGranted(tokens: 30)) == [askLLM(30)])
+        var refused = relay(configuration, script: Script(writer: .llm))
+        let slm = askSLM(30, forbidden: true)
+        #expect(refused.play(.begin, .callRefused(.budget)) == [slm])
+        #expect(refused.degraded == .budget)
+        #expect(refused.finishes == [.refused(.budget)])
+        #expect(refused.play(said("alone"), ended(.stop)) == [.finish(.stop)])
+        #expect(refused.client == "alone")
+    }
+
+    @Test("F1: a budget that rejects ends an answer of which nothing was seen, whatever the model's setting")
+    func rejected() {
+        for script in [relayScript, Script(writer: .llm)] {
+            var machine = relay(script: script)
+            _ = script == relayScript ? machine.play(.begin, said("<call>5"), ended(.stop)) : machine.play(.begin)
+            machine.failOnRefusal()
+            #expect(machine.play(.callRefused(.budget)) == [.finish(.failed(.refused(.budget)))])
+        }
+    }
+
+    @Test("F4: a caller who leaves while tokens are reserved for the LLM alone ends the answer")
+    func leftWhileReserving() {
+        var machine = relay(script: Script(writer: .llm))
+        #expect(machine.play(.begin, .clientLeft) == [.finish(.clientLeft)])
+        #expect(machine.play(.callGranted(tokens: 5)) == [])
     }
 }

@@ -44,7 +44,7 @@ struct HostileOutputTests {
                 case .reserve(let requested, let wanted):
                     #expect(requested >= wanted && wanted <= 512)
                     events.append(.callGranted(tokens: wanted))
-                case .emit, .cancelGeneration, .finish: break
+                case .reserveAnswer, .emit, .cancelGeneration, .finish: break
                 }
             }
         }

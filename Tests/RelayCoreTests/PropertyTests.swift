@@ -95,6 +95,7 @@ private func play(_ scenario: Scenario, cut: (_ text: [UInt8]) -> [[UInt8]]) -> 
             case .reserve(let requested, let wanted):
                 #expect(requested >= 0 && wanted >= 1 && wanted <= 512)
                 if let grant = grants.next() { events.append(grant) }
+            case .reserveAnswer: if let grant = grants.next() { events.append(grant) }
             case .cancelGeneration: break
             case .finish: finished = true
             }

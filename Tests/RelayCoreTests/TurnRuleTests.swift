@@ -118,7 +118,8 @@ import Testing
             (Script.Writer.slm, askSLM(forbidden: true, stop: ["</call>", "END"])), (.llm, askLLM(nil, stop: ["END"])),
         ] {
             var machine = relay(configuration, script: Script(writer: writer))
-            #expect(machine.play(.begin) == [ask])
+            let first = machine.play(.begin)
+            #expect(writer == .slm ? first == [ask] : machine.play(.callGranted(tokens: 1)) == [ask])
             #expect(machine.play(said(included ? "a END" : "a ")) == [show("a ", by: writer == .slm ? .slm : .llm)])
             #expect(machine.play(ended(.stop, reason: "END")) == [.finish(.stop)])
             #expect(machine.client == "a ")
@@ -130,7 +131,7 @@ import Testing
         var slm = relay()
         #expect(slm.play(.begin, failed(.contextExceeded)) == [.finish(.length)])
         var llm = relay(script: Script(writer: .llm))
-        #expect(llm.play(.begin, failed(.contextExceeded)) == [.finish(.length)])
+        #expect(llm.play(.begin, .callGranted(tokens: 9), failed(.contextExceeded)) == [.finish(.length)])
         var full = relay()
         #expect(full.play(.begin, said("a"), ended(.length)) == [.finish(.length)])
     }
@@ -199,7 +200,8 @@ import Testing
 
     @Test("llm: one generation, nothing is scanned") func llmAlone() {
         var machine = relay(RelayConfiguration(maxTokens: 9), script: Script(writer: .llm))
-        #expect(machine.play(.begin) == [askLLM(9)])
+        #expect(machine.play(.begin) == [.reserveAnswer(wanted: 9)])
+        #expect(machine.play(.callGranted(tokens: 9)) == [askLLM(9)])
         #expect(machine.play(said("a <call>5</call>")) == [show("a <call>5</call>", by: .llm)])
         #expect(machine.play(ended(.stop, 8)) == [.finish(.stop)])
         #expect(machine.segments.map(\.requested) == [nil])

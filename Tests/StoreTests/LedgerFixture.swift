@@ -8,7 +8,7 @@ import Testing
 
 /// Records that depend on a number and nothing else, so that a test can say what their sums must be.
 struct LedgerFixture: Sendable {
-    let tenant = UUID7(high: 0x0190_0000_0000_7000, low: 0x8000_0000_0000_0001)
+    var tenant = UUID7(high: 0x0190_0000_0000_7000, low: 0x8000_0000_0000_0001)
     let key = UUID7(high: 0x0190_0000_0000_7000, low: 0x8000_0000_0000_0002)
     /// 2026-11-23 12:00:00 UTC in microseconds: the date does not matter, being in the middle of a month does.
     let start: Int64 = 1_795_435_200_000_000

@@ -98,11 +98,43 @@ import Testing
         #expect(try server.sql("SELECT count(*) FROM schema_migrations", on: database) == "\(Migrations.all.count)")
     }
 
+    @Test func `who owns the database needs no more rights than that`() async throws {
+        let role = "owner_\(UInt32.random(in: .min ... .max))"
+        try server.sql("CREATE ROLE \(role) LOGIN NOSUPERUSER", on: database)
+        let name = try server.sql("SELECT current_database()", on: database)
+        try server.sql("ALTER DATABASE \(name) OWNER TO \(role)", on: database)
+        try server.sql("ALTER SCHEMA public OWNER TO \(role)", on: database)
+        let owned = database.replacing("user=postgres", with: "user=\(role)")
+        try await onLoop { actor in
+            let connection = try await PostgresConnection.connect(
+                PostgresConfiguration(connection: owned), on: actor.loop)
+            defer { connection.close() }
+            _ = try await Migrator(connection).apply()
+        }
+        // Functions that keep counters work for it, and nobody's hand does.
+        try server.sql(
+            """
+            INSERT INTO tenants (id, name, created_at) VALUES (gen_random_uuid(), 'acme', now());
+            SELECT set_budget(gen_random_uuid(), (SELECT id FROM tenants), NULL, 'b', 'llm_tokens', 'generated', 'day', 10,
+                'degrade', true, 'leased', '{}', 'test', '');
+            SELECT register_gateway('01900000-0000-7000-8000-000000000001', 'test', '0')
+            """, on: owned)
+        #expect(
+            try server.sql(
+                """
+                SELECT state, granted FROM grant_tokens('01900000-0000-7000-8000-000000000001', gen_random_uuid(), 0,
+                    (SELECT id FROM budgets), 'leased', '{4}', 0, false)
+                """, on: owned) == "granted|4")
+        #expect(throws: TemporaryPostgres.Failure.self) {
+            try server.sql("UPDATE budget_windows SET leased = 0", on: owned)
+        }
+    }
+
     @Test func `partitions exist for this month and the months ahead, and can be made for others`() async throws {
         _ = try await migrate()
         #expect(try server.sql("SELECT ensure_partitions(3)", on: database) == "0")
-        // Two months of three tables.
-        #expect(try server.sql("SELECT ensure_partitions(1, '2031-05-15Z')", on: database) == "6")
+        // Two months of four tables.
+        #expect(try server.sql("SELECT ensure_partitions(1, '2031-05-15Z')", on: database) == "8")
         // 2031-06-01 00:00 UTC is 1,938,038,400 s, in milliseconds 1,938,038,400,000 = 0x1c33c172400.
         #expect(
             try server.sql("SELECT uuid7_bound('2031-06-01Z')", on: database)

@@ -144,7 +144,7 @@ struct ResponseTests {
         #expect(
             Set(root.keys) == [
                 "policy", "calls", "slm_tokens", "llm_tokens", "command_tokens", "call_ratio", "call_ratio_definition",
-                "cost", "degraded", "malformed", "segments",
+                "cost", "degraded", "clamped", "malformed", "segments",
             ])
         // 10 LLM tokens of 30 + 10 generated tokens.
         #expect(root["call_ratio"] as? Double == 0.25)

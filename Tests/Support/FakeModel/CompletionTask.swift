@@ -156,6 +156,8 @@ final class CompletionTask {
         let isRunning = request.wantsRunningUsage && behaviour.runningUsage
         let isPredicted = isRunning && site.options.dialect == .llamacpp
         let count = choices[index].generation.tokens
+        let isEarly = turn?.faults.finishAfter.map { tokens > $0 } ?? false
+        let finish = finish ?? (isEarly ? "length" : nil)
         writer.appendChunk(
             text, choice: index, finish: finish, matched: matched(index),
             usage: finish != nil && place == .last || isRunning && !isPredicted ? usage : nil,

@@ -54,6 +54,7 @@ extension Script.Faults {
             case "long_line": faults.longLine = member.int.map { max(0, min($0, 1 << 28)) }
             case "endless": faults.isEndless = member.bool ?? false
             case "overrun": faults.overrun = max(0, min(member.int ?? 0, 1 << 20))
+            case "finish_after": faults.finishAfter = member.int
             default: return .failure(ScriptError(message: "unknown fault \(member.key)"))
             }
         }

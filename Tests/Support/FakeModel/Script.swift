@@ -34,6 +34,8 @@ struct Script: Sendable {
         var isEndless = false
         /// Sends so many tokens more than `max_tokens`.
         var overrun = 0
+        /// Says that it has finished from this token on, and goes on.
+        var finishAfter: Int?
     }
 
     /// One prepared answer.
