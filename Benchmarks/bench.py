@@ -108,7 +108,7 @@ class Bench(contextlib.AbstractContextManager):
 
     # PostgreSQL
 
-    def start_postgres(self):
+    def start_postgres(self, *options):
         """A private cluster with the server's own defaults: fsync and synchronous_commit are on."""
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
         initdb = str(found[-1]) if found else shutil.which("initdb")
@@ -131,7 +131,7 @@ class Bench(contextlib.AbstractContextManager):
         port = free_port()
         # SIGINT is PostgreSQL's fast shutdown.
         command = [binaries / "postgres", "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1",
-                   "-c", "unix_socket_directories="]
+                   "-c", "unix_socket_directories=", *options]
         self.postgres, _ = self.start(command, name="postgres-server", how=signal.SIGINT, cwd="/", **identity)
         self.psql = [binaries / "psql", "-h", "127.0.0.1", "-p", str(port), "-U", "bench", "-d", "postgres", "-qAt"]
         self.environment["DATABASE_URL"] = f"postgresql://bench@127.0.0.1:{port}/postgres"
@@ -242,6 +242,39 @@ http {{
                    how=signal.SIGTERM)
         wait_for_port(port)
         return port
+
+
+# A POST of one body, and one line of results that Load reads.
+WRK_SCRIPT = """
+wrk.method = "POST"
+wrk.path = "/v1/completions"
+wrk.headers["content-type"] = "application/json"
+wrk.headers["authorization"] = "Bearer %(key)s"
+wrk.body = [==[%(body)s]==]
+done = function(summary, latency, requests)
+    local e = summary.errors
+    print(string.format(
+        'RESULT {"requests":%%d,"seconds":%%f,"errors":%%d,"status":%%d,"p50":%%f,"p99":%%f}', summary.requests,
+        summary.duration / 1e6, e.connect + e.read + e.write + e.timeout, e.status, latency:percentile(50),
+        latency:percentile(99)))
+end
+"""
+
+
+class Load:
+    """One target under wrk."""
+
+    def __init__(self, name, port, script):
+        self.name, self.port, self.script = name, port, script
+
+    def run(self, connections, seconds):
+        done = subprocess.run(
+            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", self.script,
+             f"http://127.0.0.1:{self.port}"], check=True, capture_output=True, text=True)
+        line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
+        result = json.loads(line[7:])
+        result["rate"] = (result["requests"] - result["status"]) / result["seconds"]
+        return result
 
 
 def wait_for_port(port):
