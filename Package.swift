@@ -32,7 +32,7 @@ let package = Package(
         .target(name: "Reactor", dependencies: ["CLinux"], swiftSettings: settings),
         .target(name: "HTTPServer", dependencies: ["CMicroHTTPD", "Reactor"], swiftSettings: settings),
         .target(name: "HTTPClient", dependencies: ["CCurl", "Reactor"], swiftSettings: settings),
-        .target(name: "Wire", dependencies: ["CSimdJSON"], swiftSettings: settings),
+        .target(name: "Wire", dependencies: ["CSimdJSON", "Accounting"], swiftSettings: settings),
         .target(name: "Postgres", dependencies: ["CPostgres", "Reactor", "Accounting"], swiftSettings: settings),
 
         // Pure.
@@ -48,12 +48,17 @@ let package = Package(
             name: "Migrations", path: "migrations",
             resources: [
                 .embedInCode("0001_control.sql"), .embedInCode("0002_ledger.sql"), .embedInCode("0003_usage.sql"),
-                .embedInCode("0004_budgets.sql"),
+                .embedInCode("0004_budgets.sql"), .embedInCode("0005_metering.sql"),
+                .embedInCode("0006_report.sql"), .embedInCode("0007_usage_report.sql"),
+                .embedInCode("0008_retention.sql"),
             ],
             swiftSettings: settings),
         .target(
             name: "Store", dependencies: ["Accounting", "Failpoints", "Migrations", "Postgres", "Reactor"],
             swiftSettings: settings),
+        .target(
+            name: "Traces",
+            dependencies: ["Accounting", "Notation", "Postgres", "Store", "Wire"], swiftSettings: settings),
         .target(
             name: "Gateway",
             dependencies: [
@@ -77,7 +82,8 @@ let package = Package(
             name: "relaygate",
             dependencies: [
                 "Accounting", "Arguments", "Configuration", "EmbeddedPostgres", "Failpoints", "Gateway", "HTTPClient",
-                "LocalModels", "LocalSystem", "Migrations", "Postgres", "Reactor", "Store", "Telemetry", "Wire",
+                "LocalModels", "LocalSystem", "Migrations", "Notation", "Postgres", "Reactor", "Store", "Telemetry",
+                "Traces", "Wire",
             ], swiftSettings: settings),
 
         // Test support.
@@ -96,6 +102,11 @@ let package = Package(
         // What `Benchmarks/budgets` runs.
         .executableTarget(
             name: "reservation-benchmark", dependencies: ["Accounting"], path: "Benchmarks/Reservations",
+            swiftSettings: testSettings),
+
+        // Fills a ledger, for `Benchmarks/metering`.
+        .executableTarget(
+            name: "ledger-load", dependencies: ["Accounting", "Store"], path: "Benchmarks/LedgerLoad",
             swiftSettings: testSettings),
 
         .testTarget(
@@ -127,8 +138,12 @@ let package = Package(
             dependencies: ["Accounting", "LeaseModel", "Migrations", "Postgres", "Reactor", "Store", "TestSupport"],
             swiftSettings: testSettings),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"], swiftSettings: testSettings),
+        .testTarget(
+            name: "TracesTests",
+            dependencies: ["Accounting", "Postgres", "Reactor", "Store", "TestSupport", "Traces", "Wire"],
+            swiftSettings: testSettings),
         .testTarget(name: "TidyTests", swiftSettings: testSettings),
-        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: testSettings),
+        .testTarget(name: "WireTests", dependencies: ["Accounting", "Wire"], swiftSettings: testSettings),
     ],
     cxxLanguageStandard: .cxx17
 )

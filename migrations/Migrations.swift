@@ -20,5 +20,9 @@ package enum Migrations {
         Migration(version: 2, name: "ledger", sql: PackageResources._002_ledger_sql),
         Migration(version: 3, name: "usage", sql: PackageResources._003_usage_sql),
         Migration(version: 4, name: "budgets", sql: PackageResources._004_budgets_sql),
+        Migration(version: 5, name: "metering", sql: PackageResources._005_metering_sql),
+        Migration(version: 6, name: "report", sql: PackageResources._006_report_sql),
+        Migration(version: 7, name: "usage_report", sql: PackageResources._007_usage_report_sql),
+        Migration(version: 8, name: "retention", sql: PackageResources._008_retention_sql),
     ]
 }

@@ -18,10 +18,12 @@ package struct KeyIdentity: Sendable, Equatable {
     /// The public model name that answers to the name `default`.
     package let defaultModel: String?
     package let expires: Timestamp?
+    /// Members of `metadata`, and `user`, that the tenant wants counted.
+    package let tagKeys: [String]
 
     package init(
         tenantID: UUID7, tenantName: String, keyID: UUID7, publicID: String, scopes: Set<String>, capture: Capture,
-        defaultModel: String?, expires: Timestamp?
+        defaultModel: String?, expires: Timestamp?, tagKeys: [String] = []
     ) {
         self.tenantID = tenantID
         self.tenantName = tenantName
@@ -31,6 +33,7 @@ package struct KeyIdentity: Sendable, Equatable {
         self.capture = capture
         self.defaultModel = defaultModel
         self.expires = expires
+        self.tagKeys = tagKeys
     }
 }
 

@@ -43,6 +43,8 @@ package struct RequestRecord: Sendable {
     package var llmTokens: Int
     package var commandTokens: Int
     package var visibleTokens: Int
+    /// What the caller said of the request, as far as its tenant has chosen: by key, each once.
+    package var tags: [RequestTag]
     package var segments: [SegmentRecord]
     /// Text or hashes, as the tenant's `capture` says; empty when it says none.
     package var payloads: [PayloadRecord]
@@ -74,8 +76,20 @@ package struct RequestRecord: Sendable {
         llmTokens = 0
         commandTokens = 0
         visibleTokens = 0
+        tags = []
         segments = []
         payloads = []
+    }
+}
+
+/// A dimension of reports that callers name: a member of `metadata`, or `user`.
+package struct RequestTag: Sendable, Equatable {
+    package let key: String
+    package let value: String
+
+    package init(key: String, value: String) {
+        self.key = key
+        self.value = value
     }
 }
 
@@ -97,6 +111,8 @@ package struct SegmentRecord: Sendable {
     /// Prompt tokens that the server read, cached ones included; nil if it did not say.
     package var promptTokens: Int?
     package var cachedTokens: Int?
+    /// Prompt tokens that the server wrote to its cache; nil if it did not say.
+    package var cacheWriteTokens: Int?
     /// Tokens that the server generated, those of commands and stop strings included.
     package var generatedTokens: Int
     /// How many of them were the relay's command.

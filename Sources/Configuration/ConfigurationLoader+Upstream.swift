@@ -63,13 +63,10 @@ extension ConfigurationLoader {
         }
     }
 
-    /// `postgres.url`: by reference, or literally when it holds no password.
-    func connectionString(_ reader: inout SectionReader) -> Secret {
-        let key = "url"
-        guard let text = reader.textIfPresent(key) else { return Secret("") }
-        if let reference = SecretReference(text) {
-            return resolve(reference, key, reader) ?? Secret("")
-        }
+    /// A connection string of PostgreSQL: by reference, or literally when it holds no password; nil when it is absent.
+    func connectionString(_ key: String, _ reader: inout SectionReader) -> Secret? {
+        guard let text = reader.textIfPresent(key) else { return nil }
+        if let reference = SecretReference(text) { return resolve(reference, key, reader) }
         if text.isEmpty {
             reader.add(.outOfRange, key, "must not be empty")
         } else if ConnectionString.holdsPassword(text) {

@@ -15,6 +15,7 @@ struct ConfigurationLoader {
         let postgres = postgres(reader.section("postgres"))
         let ledger = ledger(reader.section("ledger"))
         let budgets = budgets(reader.section("budgets"))
+        let retention = retention(reader.section("retention"))
         let upstreamReaders = items("upstreams", of: &reader)
         let upstreams = upstreamReaders.map(upstream)
         checkUnique(upstreams.map(\.name), upstreamReaders)
@@ -28,8 +29,8 @@ struct ConfigurationLoader {
         let log = log(reader.section("log"))
         reader.finish()
         return GatewayConfiguration(
-            listen: listen, postgres: postgres, ledger: ledger, budgets: budgets, upstreams: upstreams, pairs: pairs,
-            models: models, shutdown: .init(deadline: deadline), log: log)
+            listen: listen, postgres: postgres, ledger: ledger, budgets: budgets, retention: retention,
+            upstreams: upstreams, pairs: pairs, models: models, shutdown: .init(deadline: deadline), log: log)
     }
 
     // MARK: - Single sections
@@ -54,7 +55,8 @@ struct ConfigurationLoader {
         var reader = section
         defer { reader.finish() }
         return PostgresConfiguration(
-            url: connectionString(&reader), connections: reader.integer("connections"),
+            url: connectionString("url", &reader) ?? Secret(""), replica: connectionString("replica", &reader),
+            connections: reader.integer("connections"),
             outageGrace: reader.duration("outage_grace"))
     }
 
@@ -75,6 +77,15 @@ struct ConfigurationLoader {
         }
         return BudgetsConfiguration(
             webhook: webhook, acceptAsyncFailover: reader.booleanIfPresent("accept_async_failover") ?? false)
+    }
+
+    private func retention(_ section: SectionReader) -> RetentionConfiguration {
+        var reader = section
+        defer { reader.finish() }
+        return RetentionConfiguration(
+            segments: reader.durationIfPresent("segments"), payloads: reader.durationIfPresent("payloads"),
+            deadLetters: reader.durationIfPresent("dead_letters"),
+            leaseEvents: reader.durationIfPresent("lease_events"))
     }
 
     private func log(_ section: SectionReader) -> LogConfiguration {

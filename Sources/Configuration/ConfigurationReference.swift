@@ -4,7 +4,7 @@ import Notation
 package enum ConfigurationReference {
     /// All keys, a section directly before its keys.
     package static let entries: [ReferenceEntry] =
-        serverEntries + budgetEntries + upstreamEntries + modelEntries + processEntries
+        serverEntries + budgetEntries + retentionEntries + upstreamEntries + modelEntries + processEntries
 
     /// The keys directly inside the section at `path` (`""` for the top, `upstreams[]` for an item of that list).
     static func keys(in path: String) -> [ReferenceEntry] {
@@ -47,6 +47,10 @@ package enum ConfigurationReference {
             "postgres.url", .connectionString, .value("env:DATABASE_URL"),
             "Connection string of PostgreSQL, by `env:NAME` or `file:/path`; literally only without a password."
         ),
+        .init(
+            "postgres.replica", .connectionString, .absent,
+            "Connection string of a replica that `relaygate usage` reads, in the forms of `postgres.url`; absent: it reads the primary."
+        ),
         .init("postgres.connections", .integer(1...64), .value("2"), "Connections of one process."),
         .init(
             "postgres.outage_grace", .duration(.seconds(1)...(.seconds(3600))), .value("2s"),
@@ -77,6 +81,25 @@ package enum ConfigurationReference {
             "budgets.accept_async_failover", .boolean, .value("false"),
             "Keep hard budgets although a standby follows that commits do not wait for: a failover to it forgets the last grants."
         ),
+    ]
+
+    private static let retentionEntries: [ReferenceEntry] = [
+        .init(
+            "retention", .section, .absent,
+            "How long the ledger keeps things; what is absent is kept for ever. See [retention.md](retention.md)."),
+        .init(
+            "retention.segments", .duration(.seconds(31 * 86_400)...(.seconds(36_500 * 86_400))), .absent,
+            "Requests, segments and charges, by whole months; such as `400d`. A month that a budget still needs is kept."
+        ),
+        .init(
+            "retention.payloads", .duration(.seconds(3600)...(.seconds(36_500 * 86_400))), .absent,
+            "Hashes and text of prompts and answers; such as `30d`."),
+        .init(
+            "retention.dead_letters", .duration(.seconds(86_400)...(.seconds(36_500 * 86_400))), .absent,
+            "Records that the tables refused; those that leases have paid for go with their charges."),
+        .init(
+            "retention.lease_events", .duration(.seconds(7 * 86_400)...(.seconds(36_500 * 86_400))), .absent,
+            "Grants and returns of leases, counted from the end of the lease."),
     ]
 
     private static let upstreamEntries: [ReferenceEntry] = [

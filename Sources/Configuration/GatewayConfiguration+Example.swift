@@ -24,6 +24,7 @@ extension GatewayConfiguration {
         # The database of tenants, budgets and the ledger.
         postgres:
           url: env:DATABASE_URL      # or file:/path, or literally without a password
+          #replica: env:REPLICA_URL  # what `relaygate usage` reads, in the forms of url; absent: the primary
           connections: 2
           outage_grace: 2s           # how long admission goes on when PostgreSQL does not answer
 
@@ -37,6 +38,13 @@ extension GatewayConfiguration {
         budgets:
           accept_async_failover: false   # true keeps hard budgets beside a standby that commits do not wait for
           #webhook: env:BUDGET_WEBHOOK    # gets a POST for each threshold that is reached
+
+        # How long the ledger keeps things. What is absent is kept for ever.
+        #retention:
+          #segments: 400d            # requests, segments and charges, by whole months
+          #payloads: 30d             # hashes and text of prompts and answers
+          #dead_letters: 400d        # records that the tables refused
+          #lease_events: 90d         # grants and returns of leases that are closed
 
         # The model servers. name, model, url and dialect are required.
         upstreams:

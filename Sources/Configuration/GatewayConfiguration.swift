@@ -6,6 +6,7 @@ package struct GatewayConfiguration: Sendable {
     package var postgres: PostgresConfiguration
     package var ledger: LedgerConfiguration
     package var budgets: BudgetsConfiguration
+    package var retention: RetentionConfiguration
     /// At least one; names are unique.
     package var upstreams: [UpstreamConfiguration]
     /// At least one; names are unique and refer to upstreams that exist.
@@ -53,6 +54,8 @@ package struct ListenConfiguration: Sendable, Equatable {
 package struct PostgresConfiguration: Sendable {
     /// A connection string as libpq takes it. Secret, because it may hold a password.
     package var url: Secret
+    /// Likewise, of a replica that reports read; nil: they read `url`.
+    package var replica: Secret?
     package var connections: Int
     package var outageGrace: Duration
 }
@@ -77,6 +80,17 @@ package struct BudgetsConfiguration: Sendable {
     package var webhook: Secret?
     /// Whether a standby that is not waited for may be there all the same.
     package var acceptAsyncFailover: Bool
+}
+
+/// Section `retention`: how long the ledger keeps things; nil is for ever.
+package struct RetentionConfiguration: Sendable, Equatable {
+    /// Requests, segments and charges, by whole months.
+    package var segments: Duration?
+    /// Hashes and text of prompts and answers.
+    package var payloads: Duration?
+    package var deadLetters: Duration?
+    /// Events of leases that are closed.
+    package var leaseEvents: Duration?
 }
 
 /// Section `shutdown`.

@@ -121,6 +121,12 @@ struct SectionReader {
         return value
     }
 
+    /// A duration, or nil when the key is absent and has no default.
+    mutating func durationIfPresent(_ key: String) -> Duration? {
+        let value = duration(key)
+        return has(key) ? value : nil
+    }
+
     /// A byte count.
     mutating func bytes(_ key: String) -> Int {
         let entry = entry(key) { if case .bytes = $0 { true } else { false } }

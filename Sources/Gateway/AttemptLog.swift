@@ -68,6 +68,7 @@ struct AttemptLog {
             generatedTokens: closed.end.generatedTokens, commandTokens: 0, source: closed.end.source.rawValue,
             commandSource: CountSource.counted.rawValue, finish: "", started: closed.open.began,
             firstTokenMicroseconds: closed.firstText, durationMicroseconds: closed.duration, error: closed.error)
+        record.cacheWriteTokens = closed.end.cacheWriteTokens
         record.charges = closed.charges
         return record
     }

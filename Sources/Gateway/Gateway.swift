@@ -12,6 +12,8 @@ package struct GatewaySettings: Sendable {
     package let keys: any KeyChecker
     package let ledger: any RequestLedger
     package let budgets: any BudgetKeeper
+    package let verdicts: any VerdictKeeper
+    package let usage: any UsageReporter
     package let logger: Logger
     /// Names the configuration that policies come from, in the ledger.
     package let policyVersion: String
@@ -21,7 +23,8 @@ package struct GatewaySettings: Sendable {
 
     package init(
         configuration: GatewayConfiguration, keys: any KeyChecker, ledger: any RequestLedger,
-        budgets: any BudgetKeeper, logger: Logger, policyVersion: String,
+        budgets: any BudgetKeeper, verdicts: any VerdictKeeper, usage: any UsageReporter, logger: Logger,
+        policyVersion: String,
         metrics: @escaping @Sendable () -> [UInt8] = { [] }
     ) {
         self.configuration = configuration
@@ -29,6 +32,8 @@ package struct GatewaySettings: Sendable {
         self.keys = keys
         self.ledger = ledger
         self.budgets = budgets
+        self.verdicts = verdicts
+        self.usage = usage
         self.metrics = metrics
         self.logger = logger
         self.policyVersion = policyVersion

@@ -7,11 +7,13 @@ internal import Wire
 
 /// The gateway on one loop: routes, admission and the requests under way. *Loop thread.*
 final class GatewayLoop: HTTPHandler, SessionOwner {
-    private let core: LoopCore
-    private let server: HTTPServer
+    let core: LoopCore
+    let server: HTTPServer
     private let started = LoopCore.wallClock()
     private var sessions: [ObjectIdentifier: RequestSession] = [:]
-    private var isDraining = false
+    private(set) var isDraining = false
+    /// Verdicts on their way to the database.
+    private var verdictsUnderWay = 0
     private var onDrained: (() -> Void)?
     private let metrics: @Sendable () -> [UInt8]
 
@@ -44,13 +46,20 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
     }
 
     private func finishDraining() {
-        guard isDraining, sessions.isEmpty, let onDrained else { return }
+        guard isDraining, sessions.isEmpty, verdictsUnderWay == 0, let onDrained else { return }
         self.onDrained = nil
         // The last responses still have to leave the sockets' buffers.
         core.loop.schedule(after: .milliseconds(50)) { [server] in
             server.stop()
             onDrained()
         }
+    }
+
+    func verdictsBegan() { verdictsUnderWay += 1 }
+
+    func verdictsEnded() {
+        verdictsUnderWay -= 1
+        finishDraining()
     }
 
     func sessionEnded(_ session: RequestSession) {
@@ -73,10 +82,10 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
             return refuse(exchange, .methodNotAllowed(allowed: route.methods), headers: [("allow", route.methods)])
         }
         // Whoever sends no key, or one that is known to be wrong, has no body worth reading.
-        if case .inference = route, !GatewayLoop.mayBeKnown(exchange, core) {
+        if route.hasBody, !GatewayLoop.mayBeKnown(exchange, core) {
             return refuse(exchange, .invalidAPIKey(), closing: exchange.header("expect") != nil)
         }
-        if case .inference = route, let length = exchange.header("content-length").flatMap({ Int($0) }),
+        if route.hasBody, let length = exchange.header("content-length").flatMap({ Int($0) }),
             length > core.configuration.listen.bodyLimit
         {
             // A caller who waits for "100 Continue", or has far more to send than is worth reading, is not let begin.
@@ -95,12 +104,14 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
                 body: core.counters.text() + metrics())
         case .models: authenticated(exchange) { [self] _ in models(exchange) }
         case .model(let name): authenticated(exchange) { [self] _ in model(exchange, name) }
+        case .usage: authenticated(exchange) { [self] in usage(exchange, $0) }
         case .inference(let endpoint): authenticated(exchange) { [self] in admit(exchange, endpoint, $0) }
+        case .verdicts: authenticated(exchange) { [self] in judge(exchange, $0) }
         case nil: exchange.respond(.notFound(method: exchange.method, path: exchange.path))
         }
     }
 
-    private static let json = [("content-type", "application/json")]
+    static let json = [("content-type", "application/json")]
 
     private func readiness(_ exchange: HTTPExchange) {
         let state: StaticString? =
@@ -124,6 +135,25 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
         let created = Int(started.microseconds / 1_000_000)
         exchange.respond(
             status: 200, headers: GatewayLoop.json, body: ModelList.Model(id: model.name, created: created).body())
+    }
+
+    private func usage(_ exchange: HTTPExchange, _ caller: KeyIdentity) {
+        do throws(WireError) {
+            guard caller.scopes.contains("usage.read") else { throw .permissionDenied("read usage") }
+            let query = try UsageRoute.query(exchange.parameters)
+            let bound = LoopBound((self, exchange), on: core.loop)
+            core.usage.report(query, tenant: caller.tenantID, on: core.loop) { answer in
+                let (gateway, exchange) = bound.value
+                guard !exchange.isClosed else { return }
+                guard case .report(let body) = answer else {
+                    let wait = answer == .busy || answer == .unavailable ? [("retry-after", "1")] : []
+                    return gateway.refuse(exchange, UsageRoute.error(answer), caller: caller, headers: wait)
+                }
+                exchange.respond(status: 200, headers: GatewayLoop.json, body: body)
+            }
+        } catch {
+            refuse(exchange, error, caller: caller)
+        }
     }
 
     // MARK: Admission
@@ -151,11 +181,17 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
     }
 
     /// Answers a request that is not admitted. It has an id all the same, by which the log can be searched.
-    private func refuse(
-        _ exchange: HTTPExchange, _ error: WireError, caller: KeyIdentity? = nil, headers: [(String, String)] = [],
-        closing: Bool = false
+    func refuse(
+        _ exchange: HTTPExchange, _ error: WireError, caller: KeyIdentity? = nil, model: PublicModel? = nil,
+        headers: [(String, String)] = [], closing: Bool = false
     ) {
-        let id = core.newID(LoopCore.wallClock()).description
+        let now = LoopCore.wallClock()
+        let id = core.newID(now).description
+        if let caller {
+            core.ledger.noteRefusal(
+                tenant: caller.tenantID, key: caller.keyID, model: model?.name ?? "", code: error.code.rawValue, at: now
+            )
+        }
         core.logger.info(
             "refused",
             [
@@ -184,7 +220,7 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
         return exchange.header("x-api-key")
     }
 
-    private static func isJSON(_ contentType: String) -> Bool {
+    static func isJSON(_ contentType: String) -> Bool {
         let type = contentType.prefix { $0 != ";" }.lowercased()
         return type.reversed().drop { $0 == " " || $0 == "\t" }.elementsEqual("application/json".reversed())
     }
@@ -206,7 +242,9 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
             try request.check(for: model.policyClass)
             Admission(core: core, request: request, model: model, caller: caller, exchange: exchange).admit(
                 { [self] rates in start(request, model, caller, exchange, rates) },
-                refuse: { [self] error, headers in refuse(exchange, error, caller: caller, headers: headers) })
+                refuse: { [self] error, headers in
+                    refuse(exchange, error, caller: caller, model: model, headers: headers)
+                })
         } catch {
             refuse(exchange, error, caller: caller)
         }

@@ -14,6 +14,8 @@ final class LoopCore {
     let keys: any KeyChecker
     let ledger: any RequestLedger
     let budgets: any BudgetKeeper
+    let verdicts: any VerdictKeeper
+    let usage: any UsageReporter
     let counters: RequestCounters
     let logger: Logger
     let policyVersion: String
@@ -27,6 +29,8 @@ final class LoopCore {
         keys = settings.keys
         ledger = settings.ledger
         budgets = settings.budgets
+        verdicts = settings.verdicts
+        usage = settings.usage
         counters = settings.counters
         logger = settings.logger
         policyVersion = settings.policyVersion

@@ -56,6 +56,10 @@ final class RequestSession {
             id: id, tenant: caller.tenantID, key: caller.keyID, model: model.name, policy: model.policy.name,
             policyVersion: core.policyVersion, propensity: script.propensity, endpoint: request.endpoint.rawValue,
             isStream: request.stream, choices: request.choices, started: time)
+        record.tags = caller.tagKeys.compactMap { key in
+            let value = key == "user" ? request.user : request.metadata.first { $0.key == key }?.value
+            return value.map { RequestTag(key: key, value: $0) }
+        }
         response = ResponseWriter(
             request, id: id, created: Int(time.microseconds / 1_000_000), policy: model.policy.name,
             limits: Admission.standing(core.budgets.standing(tenant: caller.tenantID, key: caller.keyID)),

@@ -7,7 +7,9 @@ enum Route: Equatable {
     case metrics
     case models
     case model(String)
+    case usage
     case inference(Endpoint)
+    case verdicts
 
     init?(_ path: String) {
         switch path {
@@ -15,8 +17,10 @@ enum Route: Equatable {
         case "/health/readiness": self = .readiness
         case "/metrics": self = .metrics
         case "/v1/models": self = .models
+        case "/v1/usage": self = .usage
         case "/v1/chat/completions": self = .inference(.chat)
         case "/v1/completions": self = .inference(.completions)
+        case "/v1/verdicts": self = .verdicts
         default:
             let prefix = "/v1/models/"
             guard path.hasPrefix(prefix), path.utf8.count > prefix.utf8.count else { return nil }
@@ -24,12 +28,18 @@ enum Route: Equatable {
         }
     }
 
-    /// For the header `allow`.
-    var methods: String {
-        if case .inference = self { "POST" } else { "GET, HEAD" }
+    /// Whether it takes a body, which is not read of a caller without a key.
+    var hasBody: Bool {
+        switch self {
+        case .inference, .verdicts: true
+        case .liveness, .readiness, .metrics, .models, .model, .usage: false
+        }
     }
 
+    /// For the header `allow`.
+    var methods: String { hasBody ? "POST" : "GET, HEAD" }
+
     func accepts(_ method: String) -> Bool {
-        if case .inference = self { method == "POST" } else { method == "GET" || method == "HEAD" }
+        hasBody ? method == "POST" : method == "GET" || method == "HEAD"
     }
 }

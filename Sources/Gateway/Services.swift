@@ -18,6 +18,16 @@ package protocol RequestLedger: Sendable {
     /// Writes a request and its segments. `completion` is called on `loop` when they are durable, with `false` if they
     /// never will be.
     func append(_ record: RequestRecord, on loop: EventLoop, durable completion: @escaping @Sendable (Bool) -> Void)
+    /// Counts a request of a known caller that was not admitted. `model` is empty when it is not one of the gateway's.
+    func noteRefusal(tenant: UUID7, key: UUID7, model: String, code: String, at time: Timestamp)
+}
+
+/// Says what a tenant has used.
+package protocol UsageReporter: Sendable {
+    /// Answers a question about one tenant's usage, whatever its filters say. `completion` is called on `target`, once.
+    func report(
+        _ query: UsageQuery, tenant: UUID7, on target: EventLoop,
+        _ completion: @escaping @Sendable (UsageAnswer) -> Void)
 }
 
 /// Keeps budgets and rates.
@@ -32,4 +42,14 @@ package protocol BudgetKeeper: Sendable {
     func standing(tenant: UUID7, key: UUID7) -> [BudgetStanding]
     /// The caller's budgets of LLM tokens whose `onExhausted` is `reject`, or any other, in force now.
     func budgets(tenant: UUID7, key: UUID7) -> [BudgetDefinition]
+}
+
+/// Keeps verdicts.
+package protocol VerdictKeeper: Sendable {
+    /// Writes verdicts of a tenant's requests. `completion` is called on `target`, once: with whether each one's
+    /// request is the tenant's, in their order, or with nil when the database did not answer; then all may be sent
+    /// again.
+    func record(
+        _ verdicts: [VerdictRecord], tenant: UUID7, on target: EventLoop,
+        _ completion: @escaping @Sendable ([Bool]?) -> Void)
 }

@@ -26,6 +26,7 @@ final class UpstreamGeneration: HTTPTransferDelegate {
         var kind: Kind
         var promptTokens: Int?
         var cachedTokens: Int?
+        var cacheWriteTokens: Int?
         var generatedTokens: Int
         var source: CountSource
         /// The server's counts as they came, and the pieces of text, for the charge.
@@ -119,7 +120,8 @@ final class UpstreamGeneration: HTTPTransferDelegate {
         // A usage that came while the generation went on is a running count, not the final one.
         if case .finished = kind {} else if tokens.source == .reported, finish == nil { tokens.source = .counted }
         let end = End(
-            kind: kind, promptTokens: usage?.prompt, cachedTokens: usage?.cachedPrompt, generatedTokens: tokens.count,
+            kind: kind, promptTokens: usage?.prompt, cachedTokens: usage?.cachedPrompt,
+            cacheWriteTokens: usage?.cacheWrite, generatedTokens: tokens.count,
             source: tokens.source, reported: usage?.completion, running: runningTokens, pieces: textChunks,
             bytes: textBytes, overran: overran || tokens.count - UpstreamGeneration.limitSlack > limit)
         reader?.generationEnded(self, end)

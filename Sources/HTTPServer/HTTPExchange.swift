@@ -66,6 +66,23 @@ internal import CMicroHTTPD
         return unsafe String(cString: value)
     }
 
+    /// The parameters behind the path's question mark in their order, decoded; a name without "=" has an empty value.
+    package var parameters: [(name: String, value: String)] {
+        guard !isClosed else { return [] }
+        let list = ParameterList()
+        let context = unsafe Unmanaged.passUnretained(list).toOpaque()
+        _ = unsafe MHD_get_connection_values(
+            connection, rg_mhd_argument_kind,
+            { context, _, name, value in
+                guard let context = unsafe context, let name = unsafe name else { return rg_mhd_yes }
+                let list = unsafe Unmanaged<ParameterList>.fromOpaque(context).takeUnretainedValue()
+                let text = unsafe value.map { unsafe String(cString: $0) } ?? ""
+                unsafe list.items.append((String(cString: name), text))
+                return rg_mhd_yes
+            }, context)
+        return list.items
+    }
+
     /// The caller's numeric address.
     package var peer: String {
         unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
@@ -211,4 +228,9 @@ internal import CMicroHTTPD
         self.onClose = nil
         onClose?(false)
     }
+}
+
+/// Parameters while the library tells them one by one.
+private final class ParameterList {
+    var items: [(name: String, value: String)] = []
 }

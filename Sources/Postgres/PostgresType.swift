@@ -12,6 +12,7 @@ struct PostgresType: Equatable {
     static let float8 = PostgresType(oid: 701, arrayOID: 1022)
     static let timestamptz = PostgresType(oid: 1184, arrayOID: 1185)
     static let uuid = PostgresType(oid: 2950, arrayOID: 2951)
+    static let numeric = PostgresType(oid: 1700, arrayOID: 1231)
 
     /// `varchar` and `name` travel as text does.
     static let textLike: Set<UInt32> = [25, 1043, 19, 18]

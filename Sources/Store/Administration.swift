@@ -52,6 +52,20 @@ package struct Administration {
         return found
     }
 
+    /// Chooses which members of `metadata`, and whether `user`, are kept and counted; `limit` values of each are told
+    /// apart, as before where it is nil. Returns the limit. Gateways know within two seconds.
+    package func setTags(_ keys: [String], limit: Int?, tenant: String) async throws(StoreError) -> Int {
+        _ = try await self.tenant(tenant)
+        let rows = try await storing { () async throws(PostgresError) in
+            try await database.query(
+                """
+                UPDATE tenants SET tag_keys = $2, tag_limit = coalesce($3, tag_limit)
+                WHERE name = $1 AND state = 'active' RETURNING tag_limit
+                """, [.text(tenant), .texts(keys), .int(limit)])
+        }
+        return try reading { () throws(PostgresError) in try rows.single().int("tag_limit") }
+    }
+
     /// Sets what is stored of a tenant's prompts and answers; gateways know within two seconds.
     package func setCapture(_ capture: Capture, tenant: String) async throws(StoreError) -> Tenant {
         try await one(

@@ -28,9 +28,33 @@ struct JSONText {
         needsComma = false
     }
 
+    /// The same for a name that is only known now.
+    mutating func key(named name: String) {
+        string(name)
+        text += ":"
+        needsComma = false
+    }
+
+    /// A member whose name comes from outside.
+    mutating func member(named name: String, _ value: String) {
+        key(named: name)
+        self.value(value)
+    }
+
     mutating func member(_ name: StaticString, _ value: String?) {
         key(name)
-        guard let value else { return raw("null") }
+        self.value(value)
+    }
+
+    /// A member's value, or an element.
+    mutating func value(_ value: String?) {
+        if let value { string(value) } else { raw("null") }
+    }
+
+    /// A number that is written already, or null.
+    mutating func value(number: String?) { raw(number ?? "null") }
+
+    private mutating func string(_ value: String) {
         separate()
         text += "\""
         for scalar in value.unicodeScalars {
@@ -46,6 +70,12 @@ struct JSONText {
         }
         text += "\""
         needsComma = true
+    }
+
+    /// Digits that are a number already.
+    mutating func member(_ name: StaticString, number: String?) {
+        key(name)
+        raw(number ?? "null")
     }
 
     mutating func member(_ name: StaticString, _ value: Int?) {

@@ -70,14 +70,15 @@ final class KeyDatabase: @unchecked Sendable {
             tenantID: try row.uuid("tenant_id"), tenantName: try row.text("tenant_name"), keyID: try row.uuid("id"),
             publicID: key.publicID, scopes: Set(try row.texts("scopes").compactMap(\.self)),
             capture: Capture(rawValue: try row.text("capture")) ?? .none,
-            defaultModel: try row.optionalText("default_model"), expires: try row.optionalTimestamp("expires_at"))
+            defaultModel: try row.optionalText("default_model"), expires: try row.optionalTimestamp("expires_at"),
+            tagKeys: try row.texts("tag_keys").compactMap(\.self))
         return KeyFinding(epoch: epoch, result: .found(identity))
     }
 
     /// One row in any case, so that the epoch comes from the same snapshot as the key.
     private static let findKey: PostgresStatement = """
         SELECT e.epoch, k.id, k.tenant_id, k.digest, k.scopes, k.expires_at, t.name AS tenant_name, t.capture,
-            t.default_model, k.revoked_at IS NOT NULL OR t.state <> 'active' AS is_revoked
+            t.default_model, t.tag_keys, k.revoked_at IS NOT NULL OR t.state <> 'active' AS is_revoked
         FROM control_epoch e
         LEFT JOIN api_keys k ON k.public_id = $1
         LEFT JOIN tenants t ON t.id = k.tenant_id

@@ -29,6 +29,8 @@ enum LedgerJSON {
             json.member("llm_tokens", record.llmTokens)
             json.member("command_tokens", record.commandTokens)
             json.member("visible_tokens", record.visibleTokens)
+            json.key("tags")
+            tags(&json, record.tags)
             json.key("segments")
             json.array(record.segments) { json, segment in LedgerJSON.segment(&json, segment) }
             json.key("payloads")
@@ -40,6 +42,16 @@ enum LedgerJSON {
             }
         }
         return json.text
+    }
+
+    static func tags(_ tags: [RequestTag]) -> String {
+        var json = JSONText()
+        self.tags(&json, tags)
+        return json.text
+    }
+
+    private static func tags(_ json: inout JSONText, _ tags: [RequestTag]) {
+        json.object { json in for tag in tags { json.member(named: tag.key, tag.value) } }
     }
 
     private static func segment(_ json: inout JSONText, _ segment: SegmentRecord) {
@@ -54,6 +66,7 @@ enum LedgerJSON {
             json.member("granted", segment.granted)
             json.member("prompt_tokens", segment.promptTokens)
             json.member("cached_tokens", segment.cachedTokens)
+            json.member("cache_write_tokens", segment.cacheWriteTokens)
             json.member("generated_tokens", segment.generatedTokens)
             json.member("command_tokens", segment.commandTokens)
             json.member("source", segment.source)

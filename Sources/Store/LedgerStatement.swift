@@ -12,67 +12,88 @@ enum LedgerStatement {
     static let makePartitions: PostgresStatement = "SELECT ensure_partitions(3)"
 
     /// Inserts requests and, only for those that were not there, everything that belongs to them: so a replay changes
-    /// nothing. All or nothing, in one round trip. Usage rows are locked in the order of their key, so that two
-    /// gateways cannot block each other.
+    /// nothing. All or nothing, in one round trip. Segments cost what the price says that held when their request
+    /// began; usage is appended, so that no two batches wait for each other.
     static let insert: PostgresStatement = """
         WITH new_requests AS (
             INSERT INTO requests (
                 id, tenant_id, key_id, model, policy, policy_version, propensity, endpoint, is_stream, choices,
                 started_at, finished_at, outcome, finish, error_code, degraded, calls, malformed, prompt_tokens,
-                slm_tokens, llm_tokens, command_tokens, visible_tokens)
-            SELECT * FROM unnest(
+                slm_tokens, llm_tokens, command_tokens, visible_tokens, tags)
+            SELECT id, tenant_id, key_id, model, policy, policy_version, propensity, endpoint, is_stream, choices,
+                started_at, finished_at, outcome, finish, error_code, degraded, calls, malformed, prompt_tokens,
+                slm_tokens, llm_tokens, command_tokens, visible_tokens, tags::jsonb
+            FROM unnest(
                 $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::float8[], $8::text[],
                 $9::bool[], $10::int8[], $11::timestamptz[], $12::timestamptz[], $13::text[], $14::text[],
                 $15::text[], $16::text[], $17::int8[], $18::int8[], $19::int8[], $20::int8[], $21::int8[],
-                $22::int8[], $23::int8[])
+                $22::int8[], $23::int8[], $24::text[]
+            ) AS r (
+                id, tenant_id, key_id, model, policy, policy_version, propensity, endpoint, is_stream, choices,
+                started_at, finished_at, outcome, finish, error_code, degraded, calls, malformed, prompt_tokens,
+                slm_tokens, llm_tokens, command_tokens, visible_tokens, tags)
             ON CONFLICT DO NOTHING
-            RETURNING id, tenant_id, key_id, model, started_at
+            RETURNING id, tenant_id, key_id, model, policy, tags, started_at, finished_at, outcome, degraded, calls,
+                visible_tokens
+        ), labels AS MATERIALIZED (
+            SELECT tenant_id, tags, report_tags(tenant_id, tags) AS label
+            FROM (SELECT DISTINCT tenant_id, tags FROM new_requests WHERE tags <> '{}') AS t
+        ), labelled AS (
+            SELECT r.*, coalesce(l.label, '') AS label, date_trunc('hour', r.started_at, 'UTC') AS hour
+            FROM new_requests r LEFT JOIN labels l ON l.tenant_id = r.tenant_id AND l.tags = r.tags
+        ), book AS MATERIALIZED (
+            SELECT * FROM price_spans($29, $30)
         ), new_segments AS (
             INSERT INTO segments (
                 request_id, choice, seq, attempt, role, model, upstream, requested, granted, prompt_tokens,
                 cached_tokens, generated_tokens, command_tokens, source, command_source, finish, started_at,
-                first_token_us, duration_us, error)
-            SELECT s.* FROM unnest(
-                $24::uuid[], $25::int8[], $26::int8[], $27::int8[], $28::text[], $29::text[], $30::text[],
-                $31::int8[], $32::int8[], $33::int8[], $34::int8[], $35::int8[], $36::int8[], $37::text[],
-                $38::text[], $39::text[], $40::timestamptz[], $41::int8[], $42::int8[], $43::text[]
+                first_token_us, duration_us, error, cache_write_tokens, price_id, cost_pico)
+            SELECT s.*, b.price, cost_of(b.input, b.cached_input, b.cache_write, b.output, b.request, s.prompt_tokens,
+                s.cached_tokens, s.cache_write_tokens, s.generated_tokens)
+            FROM unnest(
+                $25::uuid[], $26::int8[], $27::int8[], $28::int8[], $31::text[], $29::text[], $30::text[],
+                $32::int8[], $33::int8[], $34::int8[], $35::int8[], $36::int8[], $37::int8[], $38::text[],
+                $39::text[], $40::text[], $41::timestamptz[], $42::int8[], $43::int8[], $44::text[], $45::int8[]
             ) AS s (
                 request_id, choice, seq, attempt, role, model, upstream, requested, granted, prompt_tokens,
                 cached_tokens, generated_tokens, command_tokens, source, command_source, finish, started_at,
-                first_token_us, duration_us, error)
+                first_token_us, duration_us, error, cache_write_tokens)
             JOIN new_requests r ON r.id = s.request_id
-            RETURNING request_id, role, model, generated_tokens, command_tokens, prompt_tokens, cached_tokens
+            LEFT JOIN book b ON b.model = s.model AND b.upstream = s.upstream
+                AND r.started_at >= b.since AND r.started_at < b.until
+            RETURNING request_id, role, model, upstream, generated_tokens, command_tokens, prompt_tokens,
+                cached_tokens, cost_pico, started_at, first_token_us
         ), new_payloads AS (
             INSERT INTO payloads (request_id, part, sha256, body)
-            SELECT p.* FROM unnest($44::uuid[], $45::text[], $46::bytea[], $47::bytea[])
+            SELECT p.* FROM unnest($46::uuid[], $47::text[], $48::bytea[], $49::bytea[])
                 AS p (request_id, part, sha256, body)
             JOIN new_requests r ON r.id = p.request_id
-        ), new_usage AS (
-            INSERT INTO usage_hourly AS u (
-                tenant_id, hour, key_id, model, role, upstream_model, requests, segments, generated_tokens,
-                command_tokens, prompt_tokens, cached_tokens, prompts_unknown)
-            SELECT r.tenant_id, date_trunc('hour', r.started_at, 'UTC'), r.key_id, r.model, s.role, s.model,
-                count(DISTINCT s.request_id), count(*), sum(s.generated_tokens)::int8, sum(s.command_tokens)::int8,
-                coalesce(sum(s.prompt_tokens), 0)::int8, coalesce(sum(s.cached_tokens), 0)::int8,
-                count(*) FILTER (WHERE s.prompt_tokens IS NULL)
-            FROM new_segments s JOIN new_requests r ON r.id = s.request_id
+        ), first_texts AS (
+            SELECT request_id, min(started_at + first_token_us * interval '1 microsecond') AS at
+            FROM new_segments WHERE first_token_us IS NOT NULL GROUP BY 1
+        ), request_usage AS (
+            INSERT INTO usage_request_deltas
+            SELECT r.tenant_id, r.hour, r.key_id, r.model, r.policy, r.label, count(*), count(r.degraded),
+                count(*) FILTER (WHERE r.outcome IN ('failed', 'cut')), sum(r.calls), sum(r.visible_tokens),
+                sum(latency_unit(latency_bucket(r.finished_at - r.started_at))),
+                coalesce(sum(latency_unit(latency_bucket(f.at - r.started_at))), 0)
+            FROM labelled r LEFT JOIN first_texts f ON f.request_id = r.id
             GROUP BY 1, 2, 3, 4, 5, 6
-            ORDER BY 1, 2, 3, 4, 5, 6
-            ON CONFLICT (tenant_id, hour, key_id, model, role, upstream_model) DO UPDATE SET
-                requests = u.requests + excluded.requests,
-                segments = u.segments + excluded.segments,
-                generated_tokens = u.generated_tokens + excluded.generated_tokens,
-                command_tokens = u.command_tokens + excluded.command_tokens,
-                prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
-                cached_tokens = u.cached_tokens + excluded.cached_tokens,
-                prompts_unknown = u.prompts_unknown + excluded.prompts_unknown
+        ), segment_usage AS (
+            INSERT INTO usage_segment_deltas
+            SELECT r.tenant_id, r.hour, r.key_id, r.model, r.policy, r.label, s.role, s.upstream, s.model, count(*),
+                sum(s.generated_tokens), sum(s.command_tokens), coalesce(sum(s.prompt_tokens), 0),
+                coalesce(sum(s.cached_tokens), 0), count(*) FILTER (WHERE s.prompt_tokens IS NULL),
+                coalesce(sum(s.cost_pico), 0), count(*) FILTER (WHERE s.cost_pico IS NULL)
+            FROM new_segments s JOIN labelled r ON r.id = s.request_id
+            GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
         ), new_charges AS (
             INSERT INTO charges (
                 request_id, choice, seq, attempt, lease_id, budget_id, tenant_id, reserved, charged, overrun)
             SELECT c.request_id, c.choice, c.seq, c.attempt, c.lease_id, c.budget_id, r.tenant_id, c.reserved, c.charged,
                 greatest(0, c.charged - c.reserved)
-            FROM unnest($48::uuid[], $49::int8[], $50::int8[], $51::int8[], $52::uuid[], $53::uuid[], $54::int8[],
-                $55::int8[]) AS c (request_id, choice, seq, attempt, lease_id, budget_id, reserved, charged)
+            FROM unnest($50::uuid[], $51::int8[], $52::int8[], $53::int8[], $54::uuid[], $55::uuid[], $56::int8[],
+                $57::int8[]) AS c (request_id, choice, seq, attempt, lease_id, budget_id, reserved, charged)
             JOIN new_requests r ON r.id = c.request_id
             RETURNING lease_id, charged, overrun
         ), settled AS (
@@ -130,6 +151,7 @@ enum LedgerStatement {
             .int8s(records.map { Int64($0.malformed) }), .int8s(records.map { Int64($0.promptTokens) }),
             .int8s(records.map { Int64($0.slmTokens) }), .int8s(records.map { Int64($0.llmTokens) }),
             .int8s(records.map { Int64($0.commandTokens) }), .int8s(records.map { Int64($0.visibleTokens) }),
+            .texts(records.map { $0.tags.isEmpty ? "{}" : storable(LedgerJSON.tags($0.tags)) }),
         ]
     }
 
@@ -138,8 +160,8 @@ enum LedgerStatement {
         let ids = records.flatMap { record in record.segments.map { _ in record.id } }
         return [
             .uuids(ids), .int8s(all.map { Int64($0.choice) }), .int8s(all.map { Int64($0.sequence) }),
-            .int8s(all.map { Int64($0.attempt) }), .texts(all.map { storable($0.role) }),
-            .texts(all.map { storable($0.model) }), .texts(all.map { storable($0.upstream) }),
+            .int8s(all.map { Int64($0.attempt) }), .texts(all.map { storable($0.model) }),
+            .texts(all.map { storable($0.upstream) }), .texts(all.map { storable($0.role) }),
             .int8s(all.map { $0.requested.map(Int64.init) }), .int8s(all.map { $0.granted.map(Int64.init) }),
             .int8s(all.map { $0.promptTokens.map(Int64.init) }),
             .int8s(all.map { $0.cachedTokens.map(Int64.init) }),
@@ -147,7 +169,7 @@ enum LedgerStatement {
             .texts(all.map { storable($0.source) }), .texts(all.map { storable($0.commandSource) }),
             .texts(all.map { storable($0.finish) }), .timestamps(all.map(\.started)),
             .int8s(all.map(\.firstTokenMicroseconds)), .int8s(all.map(\.durationMicroseconds)),
-            .texts(all.map { $0.error.map(storable) }),
+            .texts(all.map { $0.error.map(storable) }), .int8s(all.map { $0.cacheWriteTokens.map(Int64.init) }),
         ]
     }
 

@@ -1,36 +1,15 @@
 package import Accounting
 internal import Postgres
 
-/// Which requests to read.
-package struct TraceFilter: Sendable {
-    /// A tenant's name.
-    package var tenant: String?
-    /// Requests that started at this time or later, by their id.
-    package var since: Timestamp?
-    /// Requests that started before this time.
-    package var until: Timestamp?
-    /// The public model name.
-    package var model: String?
-    /// At most so many. Default: 50 for a list, all for an export.
-    package var limit: Int?
-
-    package init(
-        tenant: String? = nil, since: Timestamp? = nil, until: Timestamp? = nil, model: String? = nil,
-        limit: Int? = nil
-    ) {
-        self.tenant = tenant
-        self.since = since
-        self.until = until
-        self.model = model
-        self.limit = limit
-    }
-}
-
-/// A request with its segments, as the ledger has it. Payloads are not read.
+/// A request with its segments and verdicts, as the ledger has it. Payloads are not read.
 package struct Trace: Sendable {
     package let tenantName: String
-    /// `segments` is in order of choice, sequence and attempt.
+    /// `segments` is in order of choice, sequence and attempt; tags in order of their keys.
     package var request: RequestRecord
+    /// Pico-dollars of each of `request.segments`, in their order; nil where nobody can say.
+    package var costs: [Int?] = []
+    /// The latest of each source for each choice, in order of choice and source.
+    package var verdicts: [VerdictRecord] = []
 
     /// Reads a row of `requests` with the tenant's name beside it; the segments follow.
     init(_ row: PostgresRow) throws(PostgresError) {
@@ -56,6 +35,9 @@ package struct Trace: Sendable {
         request.llmTokens = try row.int("llm_tokens")
         request.commandTokens = try row.int("command_tokens")
         request.visibleTokens = try row.int("visible_tokens")
+        request.tags = zip(try row.texts("tag_keys"), try row.texts("tag_values")).map { key, value in
+            RequestTag(key: key ?? "", value: value ?? "")
+        }
     }
 }
 
@@ -72,5 +54,6 @@ extension SegmentRecord {
             finish: try row.text("finish"), started: try row.timestamp("started_at"),
             firstTokenMicroseconds: try row.optionalInt("first_token_us").map(Int64.init),
             durationMicroseconds: Int64(try row.int("duration_us")), error: try row.optionalText("error"))
+        cacheWriteTokens = try row.optionalInt("cache_write_tokens")
     }
 }

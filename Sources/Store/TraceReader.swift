@@ -1,4 +1,4 @@
-internal import Accounting
+package import Accounting
 package import Postgres
 
 /// Reads requests with their segments. *Loop thread.*
@@ -50,9 +50,22 @@ package struct TraceReader {
         return count
     }
 
-    /// Writes each request as a line of the trace format, without the newline; see `Docs/trace-format.md`.
-    package func export(_ filter: TraceFilter, _ line: (String) throws -> Void) async throws -> Int {
-        try await forEach(filter) { try line(TraceFormat.line($0)) }
+    /// The first and the last moment that a filter's requests can have, by their ids: what progress is measured by.
+    /// Nil when the ledger has none.
+    package func extent(_ filter: TraceFilter) async throws(StoreError) -> (first: Timestamp, last: Timestamp)? {
+        let scope = try await scope(of: filter)
+        let rows = try await storing { () async throws(PostgresError) in
+            try await database.query(
+                """
+                SELECT (SELECT id FROM requests WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT 1) AS low,
+                    (SELECT id FROM requests WHERE id >= $1 AND id <= $2 ORDER BY id DESC LIMIT 1) AS high
+                """, [.uuid(scope.low), .uuid(scope.high)])
+        }
+        let (low, high) = try reading { () throws(PostgresError) in
+            (try rows.single().optionalUUID("low"), try rows.single().optionalUUID("high"))
+        }
+        guard let low, let high else { return nil }
+        return (low.time, high.time)
     }
 
     // MARK: Queries
@@ -68,6 +81,7 @@ package struct TraceReader {
         var scope = Scope(
             tenant: nil, low: UUID7.first(at: filter.since),
             high: filter.until.map { UUID7.first(at: $0).predecessor } ?? UUID7(high: .max, low: .max))
+        if let after = filter.after { scope.low = max(scope.low, after.successor ?? after) }
         guard let name = filter.tenant else { return scope }
         let rows = try await storing { () async throws(PostgresError) in
             try await database.query("SELECT id FROM tenants WHERE name = $1", [.text(name)])
@@ -80,10 +94,14 @@ package struct TraceReader {
     private func requests(
         _ statement: PostgresStatement, _ scope: Scope, _ filter: TraceFilter, limit: Int
     ) async throws(StoreError) -> [Trace] {
+        let binds: [PostgresValue] = [
+            .uuid(scope.low), .uuid(scope.high), .uuid(scope.tenant), .text(filter.model), .int(max(0, limit)),
+            .text(filter.policy), .text(filter.outcome?.rawValue), .texts(filter.tags.map(\.key)),
+            .texts(filter.tags.map(\.value)), .texts(filter.conditions.map(\.field.rawValue)),
+            .texts(filter.conditions.map(\.comparison.rawValue)), .float8s(filter.conditions.map(\.value)),
+        ]
         let rows = try await storing { () async throws(PostgresError) in
-            try await database.query(
-                statement,
-                [.uuid(scope.low), .uuid(scope.high), .uuid(scope.tenant), .text(filter.model), .int(max(0, limit))])
+            try await database.query(statement, binds)
         }
         return try reading { () throws(PostgresError) in try rows.mapRows(Trace.init) }
     }
@@ -95,32 +113,78 @@ package struct TraceReader {
                 TraceReader.segments,
                 [.uuids(traces.map(\.request.id)), .uuid(first.request.id), .uuid(last.request.id)])
         }
-        var segments: [UUID7: [SegmentRecord]] = [:]
-        for row in rows {
-            let (id, segment) = try reading { () throws(PostgresError) in
-                (try row.uuid("request_id"), try SegmentRecord(row))
-            }
-            segments[id, default: []].append(segment)
+        let said = try await storing { () async throws(PostgresError) in
+            try await database.query(TraceReader.verdicts, [.uuids(traces.map(\.request.id))])
         }
+        var segments: [UUID7: [(SegmentRecord, Int?)]] = [:]
+        for row in rows {
+            let (id, segment, cost) = try reading { () throws(PostgresError) in
+                (try row.uuid("request_id"), try SegmentRecord(row), try row.optionalInt("cost_pico"))
+            }
+            segments[id, default: []].append((segment, cost))
+        }
+        let verdicts = Dictionary(
+            grouping: try reading { () throws(PostgresError) in try said.mapRows(VerdictRecord.init) }, by: \.request)
         return traces.map { trace in
             var trace = trace
-            trace.request.segments = segments[trace.request.id] ?? []
+            let own = segments[trace.request.id] ?? []
+            trace.request.segments = own.map(\.0)
+            trace.costs = own.map(\.1)
+            trace.verdicts = verdicts[trace.request.id] ?? []
             return trace
         }
     }
 
     private static let newest: PostgresStatement = """
-        SELECT r.*, t.name AS tenant_name FROM requests r LEFT JOIN tenants t ON t.id = r.tenant_id
+        SELECT r.*, t.name AS tenant_name,
+            ARRAY(SELECT e.key FROM jsonb_each_text(r.tags) e ORDER BY e.key COLLATE "C") AS tag_keys,
+            ARRAY(SELECT e.value FROM jsonb_each_text(r.tags) e ORDER BY e.key COLLATE "C") AS tag_values
+        FROM requests r LEFT JOIN tenants t ON t.id = r.tenant_id
         WHERE r.id >= $1 AND r.id <= $2 AND ($3::uuid IS NULL OR r.tenant_id = $3)
-            AND ($4::text IS NULL OR r.model = $4)
+            AND ($4::text IS NULL OR r.model = $4) AND ($6::text IS NULL OR r.policy = $6)
+            AND ($7::text IS NULL OR r.outcome = $7) AND r.tags @> jsonb_object($8::text[], $9::text[])
+            AND NOT EXISTS (
+                SELECT FROM unnest($10::text[], $11::text[], $12::float8[]) AS c (field, comparison, value)
+                CROSS JOIN LATERAL (SELECT CASE c.field
+                    WHEN 'prompt_tokens' THEN r.prompt_tokens WHEN 'slm_tokens' THEN r.slm_tokens
+                    WHEN 'llm_tokens' THEN r.llm_tokens WHEN 'command_tokens' THEN r.command_tokens
+                    WHEN 'visible_tokens' THEN r.visible_tokens WHEN 'calls' THEN r.calls
+                    WHEN 'malformed' THEN r.malformed WHEN 'choices' THEN r.choices
+                    WHEN 'ms' THEN extract(epoch FROM r.finished_at - r.started_at)::float8 * 1000
+                    WHEN 'degraded' THEN (r.degraded IS NOT NULL)::int END::float8) AS f (value)
+                WHERE NOT CASE c.comparison WHEN '>' THEN f.value > c.value WHEN '>=' THEN f.value >= c.value
+                    WHEN '<' THEN f.value < c.value WHEN '<=' THEN f.value <= c.value
+                    WHEN '=' THEN f.value = c.value ELSE f.value <> c.value END)
         ORDER BY r.id DESC LIMIT $5
         """
 
     private static let oldest: PostgresStatement = """
-        SELECT r.*, t.name AS tenant_name FROM requests r LEFT JOIN tenants t ON t.id = r.tenant_id
+        SELECT r.*, t.name AS tenant_name,
+            ARRAY(SELECT e.key FROM jsonb_each_text(r.tags) e ORDER BY e.key COLLATE "C") AS tag_keys,
+            ARRAY(SELECT e.value FROM jsonb_each_text(r.tags) e ORDER BY e.key COLLATE "C") AS tag_values
+        FROM requests r LEFT JOIN tenants t ON t.id = r.tenant_id
         WHERE r.id >= $1 AND r.id <= $2 AND ($3::uuid IS NULL OR r.tenant_id = $3)
-            AND ($4::text IS NULL OR r.model = $4)
+            AND ($4::text IS NULL OR r.model = $4) AND ($6::text IS NULL OR r.policy = $6)
+            AND ($7::text IS NULL OR r.outcome = $7) AND r.tags @> jsonb_object($8::text[], $9::text[])
+            AND NOT EXISTS (
+                SELECT FROM unnest($10::text[], $11::text[], $12::float8[]) AS c (field, comparison, value)
+                CROSS JOIN LATERAL (SELECT CASE c.field
+                    WHEN 'prompt_tokens' THEN r.prompt_tokens WHEN 'slm_tokens' THEN r.slm_tokens
+                    WHEN 'llm_tokens' THEN r.llm_tokens WHEN 'command_tokens' THEN r.command_tokens
+                    WHEN 'visible_tokens' THEN r.visible_tokens WHEN 'calls' THEN r.calls
+                    WHEN 'malformed' THEN r.malformed WHEN 'choices' THEN r.choices
+                    WHEN 'ms' THEN extract(epoch FROM r.finished_at - r.started_at)::float8 * 1000
+                    WHEN 'degraded' THEN (r.degraded IS NOT NULL)::int END::float8) AS f (value)
+                WHERE NOT CASE c.comparison WHEN '>' THEN f.value > c.value WHEN '>=' THEN f.value >= c.value
+                    WHEN '<' THEN f.value < c.value WHEN '<=' THEN f.value <= c.value
+                    WHEN '=' THEN f.value = c.value ELSE f.value <> c.value END)
         ORDER BY r.id LIMIT $5
+        """
+
+    /// The latest of each source.
+    private static let verdicts: PostgresStatement = """
+        SELECT DISTINCT ON (request_id, choice, source COLLATE "C") * FROM verdicts WHERE request_id = ANY ($1)
+        ORDER BY request_id, choice, source COLLATE "C", judged_at DESC
         """
 
     /// The bounds beside the list let the planner leave out the partitions of other months.
@@ -153,6 +217,9 @@ extension UUID7 {
         let milliseconds = UInt64(clamping: (time?.microseconds ?? 0) / 1000)
         return UUID7(high: min(milliseconds, 1 << 48 - 1) << 16, low: 0)
     }
+
+    /// The moment that the id carries.
+    package var time: Timestamp { Timestamp(microseconds: Int64(milliseconds) * 1000) }
 
     var successor: UUID7? {
         if low != .max { return UUID7(high: high, low: low + 1) }

@@ -66,6 +66,8 @@ extension InferenceRequest {
             try read(value, name: name, reader: &reader)
         case .passed, .singleOnly:
             if name == "seed" { seed = value.int }
+            if name == "user" { user = value.string.map { String($0.prefix(512)) } }
+            if name == "metadata" { readMetadata(value) }
             let singleOnly = parameter.treatment == .singleOnly
             passthrough.append(Field(name: name, value: value.raw, singleOnly: singleOnly))
         case .refused:
@@ -119,6 +121,16 @@ extension InferenceRequest {
             throw .invalid(name, "an integer from 1 to \(limit)")
         }
         return number
+    }
+
+    /// Members that are texts, numbers or booleans; what else servers take goes on untouched and is no tag.
+    private mutating func readMetadata(_ value: JSON) {
+        for member in value.children where metadata.count < 16 {
+            let isPlain = !member.isObject && !member.isArray && !member.isNull
+            let text = member.string ?? (isPlain ? String(decoding: member.raw, as: UTF8.self) : nil)
+            guard let text, !metadata.contains(where: { $0.key == member.key }) else { continue }
+            metadata.append(MetadataEntry(key: member.key, value: String(text.prefix(512))))
+        }
     }
 
     private mutating func readMessages(_ value: JSON) throws(WireError) {

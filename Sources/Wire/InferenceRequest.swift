@@ -31,6 +31,14 @@ package struct InferenceRequest: Sendable {
         package let singleOnly: Bool
     }
 
+    /// One member of `metadata`.
+    package struct MetadataEntry: Equatable, Sendable {
+        /// At most 64 characters.
+        package let key: String
+        /// At most 512 characters.
+        package let value: String
+    }
+
     /// The endpoint that was called.
     package let endpoint: Endpoint
 
@@ -63,6 +71,12 @@ package struct InferenceRequest: Sendable {
 
     /// The seed, which is among `passthrough` too: several choices need seeds that differ.
     package internal(set) var seed: Int?
+
+    /// The members of `metadata`, which goes on untouched too.
+    package internal(set) var metadata: [MetadataEntry] = []
+
+    /// `user`, which goes on untouched too.
+    package internal(set) var user: String?
 
     /// Whether each chunk of a stream names the model that wrote it.
     package internal(set) var annotate = false

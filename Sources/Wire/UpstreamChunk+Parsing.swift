@@ -95,6 +95,7 @@ extension UpstreamChunk.Usage {
                 completion = UpstreamChunk.count(member)
             } else if member.hasKey("prompt_tokens_details") {
                 cachedPrompt = member["cached_tokens"].flatMap(UpstreamChunk.count)
+                cacheWrite = member["cache_write_tokens"].flatMap(UpstreamChunk.count)
             }
         }
     }

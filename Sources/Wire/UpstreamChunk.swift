@@ -21,6 +21,8 @@ package struct UpstreamChunk: Equatable, Sendable {
         package var completion: Int?
         /// `prompt_tokens_details.cached_tokens`.
         package var cachedPrompt: Int?
+        /// `prompt_tokens_details.cache_write_tokens`, as some routers of hosted models say it.
+        package var cacheWrite: Int?
     }
 
     /// The number of entries in `choices`. All fields below are those of the first one: the gateway asks for one.

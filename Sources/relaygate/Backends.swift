@@ -9,10 +9,15 @@ extension KeyDirectory: KeyChecker {}
 
 extension LeaseManager: BudgetKeeper {}
 
+extension VerdictStore: VerdictKeeper {}
+
+extension UsageService: UsageReporter {}
+
 /// The ledger, and the leases that learn from it which charges are durable.
 struct ChargingLedger: RequestLedger {
     let ledger: LedgerWriter
     let leases: LeaseManager
+    let usage: UsageKeeper
 
     var isFull: Bool { ledger.isFull }
 
@@ -23,5 +28,9 @@ struct ChargingLedger: RequestLedger {
             if result != .stopped { leases.confirm(charges, tenant: record.tenant) }
             completion(result != .stopped)
         }
+    }
+
+    func noteRefusal(tenant: UUID7, key: UUID7, model: String, code: String, at time: Timestamp) {
+        usage.noteRefusal(tenant: tenant, key: key, model: model, code: code, at: time)
     }
 }

@@ -97,6 +97,11 @@ enum BudgetCommand {
     /// Who runs the program, for the history.
     static func actor(_ arguments: ParsedArguments) throws(CommandExit) -> String {
         if let given = arguments.text("actor") { return try note(given, "actor", limit: 200) }
+        return user
+    }
+
+    /// Who runs the program, by name where there is one.
+    static var user: String {
         for name in ["SUDO_USER", "USER", "LOGNAME"] {
             if let value = unsafe getenv(name).map({ unsafe String(cString: $0) }), !value.isEmpty {
                 return String(value.prefix(200))

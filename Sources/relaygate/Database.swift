@@ -1,5 +1,6 @@
 internal import Arguments
 internal import Configuration
+internal import Notation
 internal import Postgres
 internal import Reactor
 internal import Store
@@ -7,13 +8,22 @@ internal import Store
 /// The database as the tools use it: one connection, one piece of work.
 enum Database {
     /// Connects, runs `body` and closes. Errors become one line that names the remedy where there is one.
+    ///
+    /// - Parameter answerTimeout: how long a statement may take; nil for as long as it takes.
     static func use<Value: Sendable>(
-        _ connection: String, _ body: @escaping @Sendable (PostgresConnection) async throws -> Value
+        _ connection: String, answerTimeout: Duration? = .seconds(30),
+        _ body: @escaping @Sendable (PostgresConnection) async throws -> Value
+    ) throws(CommandExit) -> Value {
+        try use(Postgres.PostgresConfiguration(connection: connection, answerTimeout: answerTimeout), body)
+    }
+
+    private static func use<Value: Sendable>(
+        _ settings: Postgres.PostgresConfiguration,
+        _ body: @escaping @Sendable (PostgresConnection) async throws -> Value
     ) throws(CommandExit) -> Value {
         do {
             return try EventLoop.running("tool") { actor in
-                let connection = try await PostgresConnection.connect(
-                    Postgres.PostgresConfiguration(connection: connection), on: actor.loop)
+                let connection = try await PostgresConnection.connect(settings, on: actor.loop)
                 defer { connection.close() }
                 return try await body(connection)
             }
@@ -26,9 +36,39 @@ enum Database {
         }
     }
 
+    /// The same for reports: read only, in one snapshot, and no statement longer than `timeout`.
+    static func read<Value: Sendable>(
+        _ connection: String, timeout: Duration, _ body: @escaping @Sendable (PostgresConnection) async throws -> Value
+    ) throws(CommandExit) -> Value {
+        let settings = Postgres.PostgresConfiguration(
+            connection: connection, application: "relaygate report", statementTimeout: timeout,
+            answerTimeout: timeout + .seconds(10))
+        return try use(settings) { (connection) async throws -> Value in
+            do {
+                try await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                let value = try await body(connection)
+                try await connection.execute("COMMIT")
+                return value
+            } catch {
+                let cause = error as? PostgresError ?? (error as? StoreError)?.cause
+                switch cause?.sqlState {
+                case "57014":
+                    throw CommandExit.failure(
+                        "the report took longer than \(Quantity.text(timeout)); ask for less, or give it more with "
+                            + "--timeout")
+                case "40001":
+                    throw CommandExit.failure(
+                        "the replica cancelled the report for the sake of its replication; try again, or --primary")
+                default: throw error
+                }
+            }
+        }
+    }
+
     /// What to do about the two errors that everybody meets first; nil for others.
     private static func explain(_ error: PostgresError?) -> String? {
         guard let error else { return nil }
+        if error.sqlState == "42883" { return "the database lacks a migration; run: relaygate migrate --config <file>" }
         if error.sqlState == "42P01" { return "the database has no tables yet; run: relaygate migrate --config <file>" }
         guard error.code == .connectFailed else { return nil }
         return

@@ -1,6 +1,8 @@
 internal import Accounting
 internal import Arguments
+internal import Glibc
 internal import Migrations
+internal import Postgres
 internal import Store
 
 /// `relaygate migrate`: brings the database's schema up to this program's.
@@ -16,7 +18,16 @@ enum MigrateCommand {
     static func run(_ arguments: ParsedArguments) throws(CommandExit) {
         let connection = try ConfigurationOption.connection(arguments)
         if arguments.flag("status") { return try printStatus(connection) }
-        let applied = try Database.use(connection) { try await Migrator($0).apply() }
+        let applied = try Database.use(connection) { database in
+            // What a migration tells on purpose has this code; what the server says of itself has others.
+            database.onNotice = { code, text in
+                guard code == "00000" else { return }
+                // libpq puts the severity before the text, in the server's language.
+                let message = text.split(separator: ":  ", maxSplits: 1).last ?? ""
+                Terminal.write("note: \(message)\n", to: STDERR_FILENO)
+            }
+            return try await Migrator(database).apply()
+        }
         for migration in applied { Terminal.line("applied \(migration.version) \(migration.name)") }
         if applied.isEmpty { Terminal.line("nothing to do: the schema is up to date") }
     }

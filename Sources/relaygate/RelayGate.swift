@@ -8,7 +8,8 @@ enum RelayGate {
         "relaygate", "a gateway that relays between a small and a large language model",
         subcommands: [
             UpCommand.command, ServeCommand.command, MigrateCommand.command, TenantCommand.command, KeyCommand.command,
-            BudgetCommand.command, LimitCommand.command, AuditCommand.command, TraceCommand.command,
+            BudgetCommand.command, LimitCommand.command, PriceCommand.command, AuditCommand.command,
+            UsageCommand.command, TraceCommand.command, VerdictCommand.command, LedgerCommand.command,
             ConfigCommand.command,
         ])
 
@@ -23,8 +24,12 @@ enum RelayGate {
             case "key": try KeyCommand.run(arguments)
             case "budget": try BudgetCommand.run(arguments)
             case "limit": try LimitCommand.run(arguments)
+            case "price": try PriceCommand.run(arguments)
             case "audit": try AuditCommand.run(arguments)
+            case "usage": try UsageCommand.run(arguments)
             case "trace": try TraceCommand.run(arguments)
+            case "verdict": try VerdictCommand.run(arguments)
+            case "ledger": try LedgerCommand.run(arguments)
             case "config": try ConfigCommand.run(arguments)
             default: preconditionFailure("a command that is declared is run")
             }

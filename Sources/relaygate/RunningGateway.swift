@@ -16,7 +16,11 @@ struct RunningGateway {
     private let ledger: LedgerWriter
     private let keys: KeyDirectory
     private let leases: LeaseManager
+    private let usage: UsageKeeper
+    private let reports: UsageService
     private let webhook: AlertWebhook?
+    private let verdicts: VerdictStore
+    private let retention: RetentionKeeper
 
     /// Starts everything. The database must be reachable and its schema current.
     static func start(_ configuration: GatewayConfiguration, logger: Logger) throws(CommandExit) -> RunningGateway {
@@ -36,6 +40,7 @@ struct RunningGateway {
             keySettings.connections = configuration.postgres.connections
             keySettings.outageGrace = configuration.postgres.outageGrace
             let keys = KeyDirectory(keySettings, loop: ledger.loop) { Clock.now() }
+            let usage = UsageKeeper(connection: configuration.postgres.url.reveal(), loop: ledger.loop)
             let webhook = try AlertWebhook.start(configuration, logger: logger)
             let leases = try startLeases(configuration, ledger, webhook, logger)
             guard waitUntilReady({ keys.isReady && leases.isReady }) else {
@@ -43,14 +48,20 @@ struct RunningGateway {
                     "the database does not answer, or refuses what a gateway has to write; see whether it is "
                         + "overloaded, read-only, or its role lacks rights (the log says which)")
             }
+            let verdicts = VerdictStore(connection: configuration.postgres.url.reveal(), loop: ledger.loop)
+            let retention = try RetentionKeeper.start(configuration, logger: logger)
+            let reports = try UsageService(
+                UsageServiceConfiguration(connection: configuration.postgres.url.reveal())
+            ) { Clock.now() }
             let settings = GatewaySettings(
-                configuration: configuration, keys: keys, ledger: ChargingLedger(ledger: ledger, leases: leases),
-                budgets: leases, logger: logger, policyVersion: version(configuration),
-                metrics: { BudgetMetrics.text(leases) })
+                configuration: configuration, keys: keys,
+                ledger: ChargingLedger(ledger: ledger, leases: leases, usage: usage), budgets: leases,
+                verdicts: verdicts, usage: reports, logger: logger, policyVersion: version(configuration),
+                metrics: { BudgetMetrics.text(leases) + retention.metrics() })
             let gateway = try Gateway.start(settings)
             return RunningGateway(
                 configuration: configuration, gateway: gateway, ledger: ledger, keys: keys, leases: leases,
-                webhook: webhook)
+                usage: usage, reports: reports, webhook: webhook, verdicts: verdicts, retention: retention)
         } catch let exit as CommandExit {
             throw exit
         } catch {
@@ -127,7 +138,11 @@ struct RunningGateway {
         if !leases.stop(within: .seconds(3)) {
             logger.warning("leases could not be given back; another gateway closes them", ["waited_s": 3])
         }
+        usage.stop()
+        reports.stop()
         webhook?.stop()
+        retention.stop()
+        verdicts.stop()
         keys.stop()
         ledger.stop()
         if !outcome.isWritten { logger.error("the ledger could not be written", ["waited_s": 10]) }

@@ -29,6 +29,7 @@ import Testing
     func completeExample() throws {
         var environment = testEnvironment
         environment["SMALL_API_KEY"] = "k"
+        environment["REPLICA_URL"] = "postgresql://replica/relaygate"
         environment["BUDGET_WEBHOOK"] = "https://example.test/hook"
         #expect(problems(of: complete, environment: environment) == [])
         let list = ProblemList(fileName: "example")

@@ -66,7 +66,7 @@ def check_ledger(stack, answers):
         assert (row["slm_tokens"], row["llm_tokens"]) == (found["slm"], found["llm"]), marker
         assert row["outcome"] == "completed"
         assert len(answer["report"]["segments"]) == found["segments"]
-    usage = stack.database.rows("SELECT role, sum(generated_tokens) AS tokens FROM usage_hourly GROUP BY 1")
+    usage = stack.database.rows("SELECT role, sum(generated_tokens) AS tokens FROM usage_of_segments GROUP BY 1")
     assert sum(row["tokens"] for row in usage) == sum(row["slm_tokens"] + row["llm_tokens"] for row in rows.values())
 
 

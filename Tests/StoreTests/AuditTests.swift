@@ -55,7 +55,8 @@ import Testing
                 + "amount, on_exhausted, clamps, mode, thresholds, state, '2020-01-01' FROM budgets"
         ),
         ("I15", "UPDATE budgets SET amount = amount + 1"),
-        ("I8", "UPDATE usage_hourly SET generated_tokens = generated_tokens + 1"),
+        ("I8", "UPDATE usage_segment_deltas SET generated_tokens = generated_tokens + 1"),
+        ("I8", "UPDATE usage_request_deltas SET requests = requests + 1"),
         ("I4,I9", "UPDATE charges SET charged = 30, overrun = 20"),
         ("I9", "UPDATE charges SET reserved = 3, overrun = 0"),
         (

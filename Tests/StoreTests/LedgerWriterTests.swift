@@ -42,9 +42,11 @@ import Testing
         #expect(
             try server.sql(
                 """
-                SELECT role, sum(requests), sum(segments), sum(generated_tokens), sum(command_tokens),
-                    sum(prompt_tokens), sum(prompts_unknown) FROM usage_hourly GROUP BY role ORDER BY role
-                """, on: database) == "llm|1000|1000|7000|0|0|1000\nslm|1000|2000|15000|4000|53000|0")
+                SELECT role, sum(segments), sum(generated_tokens), sum(command_tokens),
+                    sum(prompt_tokens), sum(prompts_unknown) FROM usage_of_segments GROUP BY role ORDER BY role
+                """, on: database) == "llm|1000|7000|0|0|1000\nslm|2000|15000|4000|53000|0")
+        #expect(
+            try server.sql("SELECT sum(requests), sum(calls) FROM usage_of_requests", on: database) == "1000|1000")
         #expect(try server.sql(usageDifference, on: database) == "0")
         let statistics = writer.statistics
         #expect(statistics.requests == 1000 && statistics.segments == 3000)
@@ -63,7 +65,7 @@ import Testing
         #expect(acknowledged[.committed] == 150)
         #expect(try server.sql("SELECT count(*) FROM segments", on: database) == "150")
         #expect(try server.sql(usageDifference, on: database) == "0")
-        #expect(try server.sql("SELECT sum(generated_tokens) FROM usage_hourly", on: database) == "\(50 * 22)")
+        #expect(try server.sql("SELECT sum(generated_tokens) FROM usage_of_segments", on: database) == "\(50 * 22)")
     }
 
     @Test func `the writer makes the partitions of the months to come`() async throws {
@@ -153,7 +155,7 @@ import Testing
     }
 
     @Test func `an error that is not the data's is waited out, and nothing is dropped`() async throws {
-        try server.sql("ALTER TABLE usage_hourly RENAME TO hidden", on: database)
+        try server.sql("ALTER TABLE usage_segment_deltas RENAME TO hidden", on: database)
         let writer = try writer()
         defer { writer.stop() }
         let acknowledged = Acknowledgements()
@@ -161,7 +163,7 @@ import Testing
         #expect(await !writer.flush(within: .milliseconds(300)))
         #expect(writer.statistics.queuedRecords == 10)
         #expect(writer.statistics.lastError?.contains("42P01") == true)
-        try server.sql("ALTER TABLE hidden RENAME TO usage_hourly", on: database)
+        try server.sql("ALTER TABLE hidden RENAME TO usage_segment_deltas", on: database)
         #expect(await writer.flush(within: .seconds(20)))
         #expect(acknowledged[.committed] == 10)
     }

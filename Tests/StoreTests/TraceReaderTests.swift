@@ -106,24 +106,86 @@ import Testing
     }
 
     @Test func `a line is the trace format`() async throws {
-        let line = try await read { reader in
-            var lines: [String] = []
-            _ = try await reader.export(TraceFilter(limit: 2)) { lines.append($0) }
-            return lines[1]
+        var record = fixture.record(500)
+        record.tags = [RequestTag(key: "user", value: "u"), RequestTag(key: "team", value: "a \"b\"")]
+        record.segments[0].cacheWriteTokens = 6
+        let tagged = record
+        let writer = try LedgerWriter.start(LedgerConfiguration(connection: database))
+        writer.append(tagged) { _ in }
+        #expect(await writer.flush(within: .seconds(20)))
+        writer.stop()
+        func judge(_ source: String, _ verdict: Double, _ offset: Int64) -> VerdictRecord {
+            VerdictRecord(
+                request: tagged.id, choice: 0, source: source, verdict: verdict,
+                judged: Timestamp(microseconds: fixture.start + offset), note: "n")
         }
-        let start = fixture.start / 1000 + 1
-        let common = #""source":"reported","ms":0.345,"first_token_ms":0.012,"error":null}"#
+        // Of each source the latest counts.
+        let verdicts = [judge("tests", 1, 1_000_000), judge("people", 0.25, 2000), judge("tests", 0, 999_999)]
+        let url = database
+        try await onLoop { actor in
+            let connection = try await PostgresConnection.connect(
+                PostgresConfiguration(connection: url), on: actor.loop)
+            defer { connection.close() }
+            #expect(try await Verdicts(connection).record(verdicts, tenant: nil) == [true, true, true])
+        }
+        let line = try await read { try await $0.show(tagged.id.description).json }
+        let start = fixture.start / 1000 + 500
+        func tail(_ cache: String) -> String {
+            #""cache_write_tokens":\#(cache),"source":"reported","command_source":"counted","cost_pico":null,"#
+                + #""started_ms":0,"ms":0.345,"first_token_ms":0.012,"error":null}"#
+        }
         #expect(
-            line == #"{"version":1,"request_id":"\#(fixture.record(1).id)","tenant":"acme","model":"relay","#
-                + #""policy":{"name":"relay","version":"1","propensity":null},"arrived_ms":\#(start),"#
-                + #""finished_ms":\#(start),"outcome":"completed","degraded":null,"choices":1,"prompt_tokens":20,"#
-                + #""segments":[{"role":"slm","choice":0,"attempt":1,"model":"slm-model","tokens":10,"#
-                + #""command_tokens":4,"requested":9,"finish":"call","input_tokens":20,"cached_input_tokens":10,"#
-                + common
-                + #",{"role":"llm","choice":0,"attempt":1,"model":"llm-model","requested":9,"granted":7,"tokens":7,"#
-                + #""finish":"stop","input_tokens":null,"cached_input_tokens":null,"# + common
-                + #",{"role":"slm","choice":0,"attempt":1,"model":"slm-model","tokens":5,"command_tokens":0,"#
-                + #""requested":null,"finish":"stop","input_tokens":33,"cached_input_tokens":16,"# + common
-                + #"],"verdict":null,"counterfactual":null}"#)
+            line == #"{"version":2,"request_id":"\#(tagged.id)","tenant":"acme","model":"relay","#
+                + #""policy":{"name":"relay","version":"1","propensity":null},"endpoint":"chat","stream":true,"#
+                + #""arrived_ms":\#(start),"finished_ms":\#(start).5,"outcome":"completed","finish":"stop","#
+                + #""error":null,"degraded":null,"choices":1,"calls":1,"malformed":0,"prompt_tokens":20,"#
+                + #""slm_tokens":15,"llm_tokens":7,"command_tokens":4,"visible_tokens":18,"#
+                + #""tags":{"team":"a \"b\"","user":"u"},"#
+                + #""segments":[{"role":"slm","choice":0,"seq":0,"attempt":1,"model":"slm-model","upstream":"u1","#
+                + #""requested":9,"granted":null,"tokens":10,"command_tokens":4,"finish":"call","#
+                + #""input_tokens":20,"cached_input_tokens":10,"# + tail("6")
+                + #",{"role":"llm","choice":0,"seq":1,"attempt":1,"model":"llm-model","upstream":"u1","requested":9,"#
+                + #""granted":7,"tokens":7,"command_tokens":0,"finish":"stop","input_tokens":null,"#
+                + #""cached_input_tokens":null,"# + tail("null")
+                + #",{"role":"slm","choice":0,"seq":2,"attempt":1,"model":"slm-model","upstream":"u1","#
+                + #""requested":null,"granted":null,"tokens":5,"command_tokens":0,"finish":"stop","#
+                + #""input_tokens":33,"cached_input_tokens":16,"# + tail("null") + #"],"#
+                + #""verdicts":[{"choice":0,"source":"people","verdict":0.25,"judged_ms":\#(start - 498),"note":"n"},"#
+                + #"{"choice":0,"source":"tests","verdict":1.0,"judged_ms":\#(start + 500),"note":"n"}],"#
+                + #""counterfactual":null}"#)
+    }
+
+    @Test(arguments: [
+        ("llm_tokens>0", 450), ("llm_tokens > 7", 0), ("llm_tokens>=7", 450), ("slm_tokens<15", 0),
+        ("slm_tokens<=15", 450), ("calls=1", 450), ("calls!=1", 0), ("ms<0.6", 450), ("ms<0.5", 0), ("degraded=0", 450),
+    ])
+    func `a condition chooses`(text: String, count: Int) async throws {
+        let condition = try #require(TraceCondition(text))
+        let found = try await read { reader in
+            var filter = TraceFilter()
+            filter.conditions = [condition]
+            return try await reader.forEach(filter) { _ in }
+        }
+        #expect(found == count)
+    }
+
+    @Test(arguments: ["", "llm_tokens", "llm_tokens>", ">0", "tokens>0", "llm_tokens~0", "llm_tokens>x", "calls==1"])
+    func `what is no condition is none`(text: String) { #expect(TraceCondition(text) == nil) }
+
+    @Test func `policy, outcome, tags and a position choose`() async throws {
+        let ids = try await read { reader in
+            var counts: [Int] = []
+            for change in [
+                { $0.policy = "relay" }, { $0.policy = "slm" }, { $0.outcome = .completed }, { $0.outcome = .cut },
+                { $0.tags = [RequestTag(key: "user", value: "u")] }, { $0.after = LedgerFixture().record(440).id },
+            ] as [(inout TraceFilter) -> Void] {
+                var filter = TraceFilter()
+                change(&filter)
+                counts.append(try await reader.forEach(filter) { _ in })
+            }
+            return counts
+        }
+        // 441 to 449 come after 440.
+        #expect(ids == [450, 0, 450, 0, 0, 9])
     }
 }

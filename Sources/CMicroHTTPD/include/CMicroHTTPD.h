@@ -14,6 +14,7 @@ static const ssize_t rg_mhd_end_with_error = -2;
 static const enum MHD_Result rg_mhd_yes = MHD_YES;
 static const enum MHD_Result rg_mhd_no = MHD_NO;
 static const enum MHD_ValueKind rg_mhd_header_kind = MHD_HEADER_KIND;
+static const enum MHD_ValueKind rg_mhd_argument_kind = MHD_GET_ARGUMENT_KIND;
 static const enum MHD_ResponseMemoryMode rg_mhd_copy = MHD_RESPMEM_MUST_COPY;
 static const enum MHD_RequestTerminationCode rg_mhd_completed = MHD_REQUEST_TERMINATED_COMPLETED_OK;
 static const enum MHD_ConnectionNotificationCode rg_mhd_started = MHD_CONNECTION_NOTIFY_STARTED;

@@ -1,0 +1,137 @@
+package import Accounting
+package import Postgres
+package import Reactor
+internal import Synchronization
+
+/// Writes the verdicts that callers post, over a connection of its own.
+package final class VerdictStore: Sendable {
+    /// Posts that may wait for the database at a time; the next is refused.
+    private static let limit = 256
+
+    private let connection: String
+    private let loop: EventLoop
+    private let pool = Mutex<LoopBound<PostgresPool>?>(nil)
+
+    /// Starts to connect on `loop`, which may be the ledger's.
+    ///
+    /// - Parameter connection: libpq's connection string or URI.
+    package init(connection: String, loop: EventLoop) {
+        self.connection = connection
+        self.loop = loop
+        loop.post { [self] in
+            let postgres = PostgresConfiguration(
+                connection: connection, application: "relaygate verdicts", connectTimeout: .seconds(2),
+                statementTimeout: .seconds(5), answerTimeout: .seconds(6), queueLimit: VerdictStore.limit)
+            let made = PostgresPool(
+                postgres, size: 1, on: loop, waitLimit: .seconds(2), random: SystemRandom.word)
+            pool.withLock { $0 = LoopBound(made, on: loop) }
+        }
+    }
+
+    /// Writes verdicts of a tenant's requests, from any thread. `completion` is called on `target`, once: with whether
+    /// each one's request is the tenant's, in their order, or with nil when the database did not answer. Writing the
+    /// same again changes nothing.
+    package func record(
+        _ verdicts: [VerdictRecord], tenant: UUID7, on target: EventLoop,
+        _ completion: @escaping @Sendable ([Bool]?) -> Void
+    ) {
+        loop.post { [self] in
+            guard let pool = pool.withLock({ $0 })?.value else { return target.post { completion(nil) } }
+            pool.query(VerdictStatement.insert, VerdictStatement.binds(verdicts, tenant: tenant)) { result in
+                let isKnown = try? VerdictStatement.isKnown(result.get())
+                target.post { completion(isKnown) }
+            }
+        }
+    }
+
+    /// Closes the connection; what is under way gets nil.
+    package func stop() {
+        loop.post { [self] in
+            pool.withLock { $0.take() }?.value.close()
+        }
+    }
+}
+
+/// Verdicts as the tools read and write them. *Loop thread.*
+package struct Verdicts {
+    private let database: any PostgresDatabase
+
+    package init(_ database: any PostgresDatabase) { self.database = database }
+
+    /// Writes verdicts; says of each whether its request and choice are there.
+    ///
+    /// - Parameter tenant: whose requests they must be; nil for anybody's.
+    package func record(_ verdicts: [VerdictRecord], tenant: UUID7?) async throws(StoreError) -> [Bool] {
+        let binds = VerdictStatement.binds(verdicts, tenant: tenant)
+        let rows = try await storing { () async throws(PostgresError) in
+            try await database.query(VerdictStatement.insert, binds)
+        }
+        return try reading { () throws(PostgresError) in try VerdictStatement.isKnown(rows) }
+    }
+
+    /// Whether the requests and choices of verdicts are there, without writing.
+    package func check(_ verdicts: [VerdictRecord]) async throws(StoreError) -> [Bool] {
+        let rows = try await storing { () async throws(PostgresError) in
+            try await database.query(
+                VerdictStatement.check,
+                [.uuids(verdicts.map(\.request)), .int8s(verdicts.map { Int64($0.choice) })])
+        }
+        return try reading { () throws(PostgresError) in try VerdictStatement.isKnown(rows) }
+    }
+
+    /// Everything that was said of a request, by choice and source, the latest of a source first.
+    package func list(_ request: UUID7) async throws(StoreError) -> [VerdictRecord] {
+        let rows = try await storing { () async throws(PostgresError) in
+            try await database.query(VerdictStatement.list, [.uuid(request)])
+        }
+        return try reading { () throws(PostgresError) in try rows.mapRows(VerdictRecord.init) }
+    }
+}
+
+extension VerdictRecord {
+    /// Reads a row of `verdicts`.
+    init(_ row: PostgresRow) throws(PostgresError) {
+        self.init(
+            request: try row.uuid("request_id"), choice: try row.int("choice"), source: try row.text("source"),
+            verdict: try row.double("verdict"), judged: try row.timestamp("judged_at"), note: try row.text("note"))
+    }
+}
+
+enum VerdictStatement {
+    /// One row for each verdict, in their order. The tenant of a verdict is its request's.
+    static let insert: PostgresStatement = """
+        WITH given AS (
+            SELECT g.*, r.tenant_id FROM unnest(
+                $1::uuid[], $2::int8[], $3::text[], $4::float8[], $5::timestamptz[], $6::text[]
+            ) WITH ORDINALITY AS g (request_id, choice, source, verdict, judged_at, note, place)
+            LEFT JOIN requests r ON r.id = g.request_id AND g.choice < r.choices
+                AND ($7::uuid IS NULL OR r.tenant_id = $7)
+        ), written AS (
+            INSERT INTO verdicts (request_id, choice, tenant_id, source, verdict, judged_at, note)
+            SELECT request_id, choice, tenant_id, source, verdict, judged_at, note FROM given
+            WHERE tenant_id IS NOT NULL ON CONFLICT DO NOTHING
+        )
+        SELECT tenant_id IS NOT NULL AS is_known FROM given ORDER BY place
+        """
+
+    static let check: PostgresStatement = """
+        SELECT EXISTS (SELECT FROM requests r WHERE r.id = g.request_id AND g.choice < r.choices) AS is_known
+        FROM unnest($1::uuid[], $2::int8[]) WITH ORDINALITY AS g (request_id, choice, place) ORDER BY place
+        """
+
+    static let list: PostgresStatement = """
+        SELECT * FROM verdicts WHERE request_id = $1 ORDER BY choice, source, judged_at DESC
+        """
+
+    static func binds(_ verdicts: [VerdictRecord], tenant: UUID7?) -> [PostgresValue] {
+        [
+            .uuids(verdicts.map(\.request)), .int8s(verdicts.map { Int64($0.choice) }),
+            .texts(verdicts.map(\.source)), .float8s(verdicts.map(\.verdict)), .timestamps(verdicts.map(\.judged)),
+            .texts(verdicts.map { LedgerStatement.storable($0.note) }), .uuid(tenant),
+        ]
+    }
+
+    static func isKnown(_ rows: PostgresRows) throws(PostgresError) -> [Bool] {
+        try rows.mapRows { (row) throws(PostgresError) in try row.bool("is_known") }
+    }
+}

@@ -1,0 +1,173 @@
+package import Accounting
+internal import Store
+package import Wire
+
+/// A line of a trace file, read and checked: what the ledger would refuse, or an audit would find, is refused here.
+package struct TraceLine: Sendable {
+    /// The tenant's name in the installation that wrote the line.
+    package let tenantName: String
+    /// Tenant and key are those that the caller gave.
+    package let request: RequestRecord
+    package let verdicts: [VerdictRecord]
+
+    /// Reads a line.
+    ///
+    /// - Parameters:
+    ///   - tenant: whose request it becomes.
+    ///   - key: by which key it was made.
+    /// - Throws: `TraceFault` that names the member.
+    package init(
+        parsing line: [UInt8], tenant: UUID7, key: UUID7, with parser: inout JSONParser
+    ) throws(TraceFault) {
+        var result: Result<TraceLine, TraceFault>?
+        do throws(WireError) {
+            try parser.read(line) { root in
+                do throws(TraceFault) {
+                    result = .success(try TraceLine(TraceObject(root, path: ""), tenant, key))
+                } catch {
+                    result = .failure(error)
+                }
+            }
+        } catch {
+            throw TraceFault(nil, "is no JSON: \(error.message)")
+        }
+        guard let result else { throw TraceFault(nil, "is no JSON") }
+        self = try result.get()
+    }
+
+    private init(_ root: TraceObject, _ tenant: UUID7, _ key: UUID7) throws(TraceFault) {
+        let version = try root.count("version", from: 1)
+        guard version == TraceFormat.version else {
+            throw TraceFault(
+                "version",
+                "is \(version), this program reads \(TraceFormat.version): export the traces again with its release")
+        }
+        guard let id = UUID7(try root.text("request_id")) else { throw TraceFault("request_id", "must be a UUID") }
+        guard let policyValue = root.present("policy") else { throw TraceFault("policy", "must be an object") }
+        let policy = try TraceObject(policyValue, path: "policy")
+        let propensity = policy.present("propensity")
+        if let propensity, !((propensity.double ?? 0) > 0 && (propensity.double ?? 0) <= 1) {
+            throw TraceFault("policy.propensity", "must be above 0 and at most 1, or null")
+        }
+        let started = Timestamp(microseconds: try root.microseconds("arrived_ms"))
+        guard id.milliseconds == UInt64(started.microseconds / 1000) else {
+            throw TraceFault("request_id", "must carry the milliseconds of arrived_ms, as a UUID of version 7 does")
+        }
+        var request = RequestRecord(
+            id: id, tenant: tenant, key: key, model: try root.text("model"), policy: try policy.text("name"),
+            policyVersion: try policy.text("version"), propensity: propensity?.double,
+            endpoint: try root.choice("endpoint", Endpoint.allCases.map(\.rawValue)), isStream: try root.flag("stream"),
+            choices: try root.count("choices", from: 1), started: started)
+        request.finished = Timestamp(microseconds: try root.microseconds("finished_ms"))
+        guard request.finished >= started else { throw TraceFault("finished_ms", "must not be before arrived_ms") }
+        request.outcome =
+            Outcome(rawValue: try root.choice("outcome", Outcome.allCases.map(\.rawValue))) ?? .completed
+        request.finish = try root.text("finish")
+        request.errorCode = try root.optionalText("error")
+        request.degraded = try root.optionalText("degraded")
+        request.calls = try root.count("calls")
+        request.malformed = try root.count("malformed")
+        request.promptTokens = try root.count("prompt_tokens")
+        request.slmTokens = try root.count("slm_tokens")
+        request.llmTokens = try root.count("llm_tokens")
+        request.commandTokens = try root.count("command_tokens")
+        request.visibleTokens = try root.count("visible_tokens")
+        request.tags = try TraceLine.tags(root)
+        request.segments = try TraceLine.segments(root, started)
+        try TraceLine.checkSums(request)
+        tenantName = try root.text("tenant")
+        verdicts = try TraceLine.verdicts(root, id, choices: request.choices)
+        self.request = request
+    }
+
+    private static func tags(_ root: TraceObject) throws(TraceFault) -> [RequestTag] {
+        guard let object = root.present("tags"), object.isObject else { throw TraceFault("tags", "must be an object") }
+        var tags: [RequestTag] = []
+        for member in object.children {
+            guard let value = member.string else { throw TraceFault("tags.\(member.key)", "must be a text") }
+            guard !tags.contains(where: { $0.key == member.key }) else {
+                throw TraceFault("tags.\(member.key)", "is there twice")
+            }
+            tags.append(RequestTag(key: member.key, value: value))
+        }
+        return tags
+    }
+
+    private static func segments(_ root: TraceObject, _ arrived: Timestamp) throws(TraceFault) -> [SegmentRecord] {
+        var segments: [SegmentRecord] = []
+        var seen: Set<[Int]> = []
+        for item in try root.items("segments") {
+            let segment = try segment(item, arrived)
+            guard seen.insert([segment.choice, segment.sequence, segment.attempt]).inserted else {
+                throw TraceFault(item.path, "has the choice, seq and attempt of an earlier segment")
+            }
+            guard
+                segment.sequence == 0
+                    || seen.contains(where: { $0[0] == segment.choice && $0[1] == segment.sequence - 1 })
+            else {
+                throw TraceFault(item.name("seq"), "leaves a gap: no segment before it has \(segment.sequence - 1)")
+            }
+            segments.append(segment)
+        }
+        return segments
+    }
+
+    private static func segment(_ item: TraceObject, _ arrived: Timestamp) throws(TraceFault) -> SegmentRecord {
+        let sources = ["reported", "counted", "estimated"]
+        let role = try item.choice("role", ["slm", "llm"])
+        var segment = SegmentRecord(
+            choice: try item.count("choice"), sequence: try item.count("seq"),
+            attempt: try item.count("attempt", from: 1), role: role, model: try item.text("model"),
+            upstream: try item.text("upstream"),
+            // On the SLM's segment it says what the next one says.
+            requested: role == "llm" ? try item.optionalCount("requested") : nil,
+            granted: try item.optionalCount("granted"), promptTokens: try item.optionalCount("input_tokens"),
+            cachedTokens: try item.optionalCount("cached_input_tokens"),
+            generatedTokens: try item.count("tokens"), commandTokens: try item.count("command_tokens"),
+            source: try item.choice("source", sources), commandSource: try item.choice("command_source", sources),
+            finish: try item.text("finish"),
+            started: Timestamp(
+                microseconds: arrived.microseconds + (try item.microseconds("started_ms", isSigned: true))),
+            firstTokenMicroseconds: try item.optionalMicroseconds("first_token_ms"),
+            durationMicroseconds: try item.microseconds("ms"), error: try item.optionalText("error"))
+        segment.cacheWriteTokens = try item.optionalCount("cache_write_tokens")
+        return segment
+    }
+
+    /// What an audit holds against the segments (I6).
+    private static func checkSums(_ request: RequestRecord) throws(TraceFault) {
+        for (role, member, total) in [
+            ("slm", "slm_tokens", request.slmTokens), ("llm", "llm_tokens", request.llmTokens),
+        ] {
+            // Each is at most 9e15, and a line has far fewer than a thousand segments of that size.
+            let sum = request.segments.reduce(0) { $0 &+ ($1.role == role ? $1.generatedTokens : 0) }
+            guard sum == total else { throw TraceFault(member, "is \(total), its segments have \(sum)") }
+        }
+    }
+
+    private static func verdicts(
+        _ root: TraceObject, _ id: UUID7, choices: Int
+    ) throws(TraceFault) -> [VerdictRecord] {
+        var verdicts: [VerdictRecord] = []
+        for item in try root.items("verdicts") {
+            let source = try item.text("source")
+            guard VerdictRecord.isSource(source) else {
+                throw TraceFault(item.name("source"), "must be 1 to 63 of a-z 0-9 . _ -")
+            }
+            guard let verdict = item.present("verdict")?.double, (0.0...1.0).contains(verdict) else {
+                throw TraceFault(item.name("verdict"), "must be a number from 0 to 1")
+            }
+            let choice = try item.count("choice")
+            guard choice < choices else { throw TraceFault(item.name("choice"), "must be below choices") }
+            let note = try item.text("note")
+            guard note.unicodeScalars.count <= VerdictRecord.noteLimit else {
+                throw TraceFault(item.name("note"), "must have at most \(VerdictRecord.noteLimit) characters")
+            }
+            verdicts.append(
+                VerdictRecord(
+                    request: id, choice: choice, source: source, verdict: verdict,
+                    judged: Timestamp(microseconds: try item.microseconds("judged_ms")), note: note))
+        }
+        return verdicts
+    }
+}

@@ -1,0 +1,50 @@
+internal import Accounting
+internal import Arguments
+internal import Foundation
+internal import Postgres
+internal import Store
+
+/// `relaygate usage statement`: a tenant's bill of a month.
+enum StatementCommand {
+    static let command = Arguments.Command(
+        "statement", "make a tenant's statement of a month",
+        discussion: """
+            Tokens by kind at the price that held when their request began, in lines that make up the total to the \
+            pico-dollar. What has no price stands apart, without an amount. The HTML page is for printing.
+            """,
+        options: [
+            .value("tenant", .text, "NAME", required: true, "whose statement it is"),
+            .value("month", .text, "MONTH", required: true, "a year and a month, such as 2026-10"),
+            UsageCommand.timezone,
+            .value("format", .choice(["text", "csv", "html", "json"]), "FORMAT", default: "text", "how to write it"),
+            .value("output", .text, "FILE", "where to; standard output without it"), UsageCommand.timeout,
+            UsageCommand.primary, ConfigurationOption.option,
+        ])
+
+    static func run(_ arguments: ParsedArguments) throws(CommandExit) {
+        let (tenant, month) = (arguments.text("tenant") ?? "", arguments.text("month") ?? "")
+        let zone = arguments.text("timezone") ?? "UTC"
+        do throws(UsageProblem) {
+            try UsageQuery.checkZone(zone, parameter: "timezone")
+        } catch {
+            throw .badUsage("--\(error.parameter): \(error.reason)")
+        }
+        let statement = try UsageCommand.read(arguments) { database, source in
+            try await StatementReader(database, now: Clock.now)
+                .statement(tenant: tenant, month: month, zone: zone, source: source)
+        }
+        let text =
+            switch arguments.text("format") {
+            case "csv": StatementText.csv(statement)
+            case "html": StatementPage(statement).html
+            case "json": statement.json + "\n"
+            default: StatementText.text(statement)
+            }
+        guard let path = arguments.text("output") else { return Terminal.write(text) }
+        do {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+        } catch {
+            throw .failure("--output: \(path) cannot be written; is there such a directory, and may you write to it?")
+        }
+    }
+}

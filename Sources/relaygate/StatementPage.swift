@@ -1,0 +1,105 @@
+internal import Store
+
+/// A statement as one page of HTML for print: no script, nothing from elsewhere, legible without colour.
+struct StatementPage {
+    private let statement: MonthlyStatement
+
+    init(_ statement: MonthlyStatement) { self.statement = statement }
+
+    var html: String {
+        let title = "Statement of \(statement.tenant) for \(statement.month)"
+        var body = "<h1>\(escaped(title))</h1>\n<table class=\"facts\">\n"
+        for (name, value) in StatementText.facts(statement) {
+            body += "<tr><th scope=\"row\">\(escaped(name))</th><td>\(escaped(value))</td></tr>\n"
+        }
+        body += "</table>\n<h2>What was used</h2>\n"
+        if statement.lines.isEmpty {
+            body += "<p>Nothing that has a price was used.</p>\n"
+        }
+        body += table(
+            StatementText.lineHeader, StatementText.lineRows(statement), numbers: 5,
+            foot: "<tr><th colspan=\"7\" scope=\"row\">Total $</th><td>\(StatementText.total(statement))</td></tr>")
+        if !statement.unpriced.isEmpty {
+            body +=
+                "<h2>Without a price</h2>\n<p>These tokens have no amount and are not in the total: their model had no "
+                + "price, or its server did not say how many tokens it read.</p>\n"
+            body += table(StatementText.unpricedHeader, StatementText.unpricedRows(statement), numbers: 3)
+        }
+        if !statement.budgets.isEmpty {
+            body += "<h2>Budgets of LLM tokens</h2>\n<p>In windows (UTC) that began in the month.</p>\n"
+            body += table(StatementText.budgetHeader, StatementText.budgetRows(statement), numbers: 3)
+        }
+        return """
+            <!DOCTYPE html>
+            <html lang="en">
+            <head>
+            <meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+            <title>\(escaped(title))</title>
+            <style>
+            \(StatementPage.style)
+            </style>
+            </head>
+            <body>
+            \(body)</body>
+            </html>
+
+            """
+    }
+
+    /// - Parameter numbers: the first column of numbers; those before it are texts.
+    private func table(_ header: [String], _ rows: [[String]], numbers: Int, foot: String = "") -> String {
+        func cells(_ row: [String], _ tag: String) -> String {
+            row.enumerated().map { index, cell in
+                let scope = tag == "th" ? " scope=\"col\"" : ""
+                return "<\(tag)\(scope)\(index < numbers ? " class=\"text\"" : "")>\(escaped(cell))</\(tag)>"
+            }.joined()
+        }
+        let lines = rows.map { row in
+            "<tr\(row.first?.isEmpty == true ? "" : " class=\"first\"")>\(cells(row, "td"))</tr>\n"
+        }
+        return "<table>\n<thead><tr>\(cells(header, "th"))</tr></thead>\n<tbody>\n\(lines.joined())</tbody>\n"
+            + (foot.isEmpty ? "" : "<tfoot>\(foot)</tfoot>\n") + "</table>\n"
+    }
+
+    private func escaped(_ text: String) -> String {
+        var html = ""
+        for character in text {
+            switch character {
+            case "&": html += "&amp;"
+            case "<": html += "&lt;"
+            case ">": html += "&gt;"
+            case "\"": html += "&quot;"
+            default: html.append(character)
+            }
+        }
+        return html
+    }
+
+    private static let style = """
+        @page { size: A4; margin: 16mm 14mm; }
+        body { font: 10pt/1.4 "Liberation Sans", Arial, Helvetica, sans-serif; color: #000; background: #fff;
+          max-width: 182mm; margin: 8mm auto; }
+        h1 { font-size: 17pt; margin: 0 0 4mm; }
+        h2 { font-size: 12pt; margin: 8mm 0 2mm; break-after: avoid; }
+        p { margin: 0 0 2mm; }
+        table { border-collapse: collapse; width: 100%; font-size: 8pt; }
+        th, td { padding: 0.8mm 1.5mm; text-align: right; vertical-align: top; font-variant-numeric: tabular-nums; }
+        th { font-weight: bold; }
+        thead { display: table-header-group; }
+        thead th { border-bottom: 0.4mm solid #000; vertical-align: bottom; }
+        tbody tr.first td { border-top: 0.1mm solid #888; }
+        tr { break-inside: avoid; }
+        .text { text-align: left; }
+        td.text { overflow-wrap: anywhere; }
+        tfoot { display: table-row-group; }
+        tfoot th { text-align: left; }
+        tfoot th, tfoot td { border-top: 0.4mm solid #000; border-bottom: 1mm double #000; font-weight: bold;
+          font-size: 9pt; }
+        .facts { font-size: 9.5pt; }
+        .facts th { width: 26mm; text-align: left; padding-left: 0; }
+        .facts td { text-align: left; }
+        @media print { body { max-width: none; margin: 0; } }
+        """
+}

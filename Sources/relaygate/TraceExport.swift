@@ -1,0 +1,107 @@
+internal import Accounting
+internal import Arguments
+internal import Glibc
+internal import Notation
+internal import Store
+
+/// `relaygate trace export`.
+enum TraceExport {
+    static func run(
+        _ arguments: ParsedArguments, _ filter: TraceFilter, _ connection: String
+    ) throws(CommandExit) {
+        let format = TraceFile.Format(rawValue: arguments.text("format") ?? "") ?? .jsonl
+        guard let path = arguments.text("output") else {
+            if arguments.flag("resume") { throw .badUsage("--resume: needs --output, the file to go on with") }
+            return try write(filter, format, connection, hasHeader: true, shows: !Terminal.isTerminal) {
+                Terminal.write($0)
+            }
+        }
+        let file = try TraceFile(path, format, resumes: arguments.flag("resume"))
+        var rest = filter
+        if let position = file.position {
+            rest.after = position.after
+            rest.limit = filter.limit.map { max(0, $0 - position.requests) }
+        }
+        try write(rest, format, connection, hasHeader: file.isEmpty, shows: true) { file.write($0) }
+        try file.finish()
+    }
+
+    /// Writes requests as they come, in pieces of 64 KiB.
+    ///
+    /// - Parameter shows: whether progress may be shown: not between lines of the export itself.
+    private static func write(
+        _ filter: TraceFilter, _ format: TraceFile.Format, _ connection: String, hasHeader: Bool, shows: Bool,
+        _ output: @escaping @Sendable (String) -> Void
+    ) throws(CommandExit) {
+        try Database.use(connection) { database in
+            let reader = TraceReader(database)
+            var progress = shows ? try await ExportProgress.start(reader, filter) : nil
+            if format == .csv, hasHeader { output(row(TraceTable.columns)) }
+            var piece = ""
+            _ = try await reader.forEach(filter) { trace in
+                switch format {
+                case .jsonl: piece += trace.json + "\n"
+                case .csv: for cells in TraceTable.rows(trace) { piece += row(cells) }
+                }
+                if piece.utf8.count >= 1 << 16 {
+                    output(piece)
+                    piece = ""
+                }
+                progress?.advance(trace.request.id)
+            }
+            output(piece)
+            progress?.finish()
+        }
+    }
+
+    private static func row(_ cells: [String]) -> String {
+        cells.map(CSVRecords.field).joined(separator: ",") + "\n"
+    }
+}
+
+/// How far an export is, on a terminal's standard error: requests, rate, share and rest. The share is that of the time
+/// from the first request to the last, which is what the ids tell without counting.
+struct ExportProgress {
+    private let first: Int64
+    private let last: Int64
+    private let began = ContinuousClock.now
+    private var shown: ContinuousClock.Instant
+    private var count = 0
+    private var share = 0.0
+
+    /// Nil when nobody is looking.
+    static func start(_ reader: TraceReader, _ filter: TraceFilter) async throws -> ExportProgress? {
+        guard isatty(STDERR_FILENO) == 1, let extent = try await reader.extent(filter) else { return nil }
+        return ExportProgress(first: extent.first.microseconds, last: extent.last.microseconds)
+    }
+
+    private init(first: Int64, last: Int64) {
+        self.first = first
+        self.last = last
+        shown = ContinuousClock.now
+    }
+
+    mutating func advance(_ id: UUID7) {
+        count += 1
+        guard count % 100 == 0, ContinuousClock.now - shown > .milliseconds(200) else { return }
+        shown = ContinuousClock.now
+        share = last == first ? 1 : min(1, max(0, Double(id.time.microseconds - first) / Double(last - first)))
+        show()
+    }
+
+    mutating func finish() {
+        share = 1
+        show()
+        Terminal.write("\n", to: STDERR_FILENO)
+    }
+
+    private func show() {
+        let (whole, parts) = (ContinuousClock.now - began).components
+        let seconds = max(0.001, Double(whole) + Double(parts) / 1e18)
+        let rest = share > 0 && share < 1 ? ", \(Int((seconds / share * (1 - share)).rounded())) s left" : ""
+        let bar = String(repeating: "#", count: Int(share * 20)) + String(repeating: ".", count: 20 - Int(share * 20))
+        Terminal.write(
+            "\r\u{1B}[K[\(bar)] \(Int(share * 100)) %, \(BudgetText.grouped(count)) requests, "
+                + "\(BudgetText.grouped(Int(Double(count) / seconds)))/s\(rest)", to: STDERR_FILENO)
+    }
+}

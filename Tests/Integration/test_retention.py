@@ -1,0 +1,137 @@
+"""Keeping the ledger from growing for ever, as its operator sees it."""
+
+import json
+import time
+
+import httpx
+import pytest
+
+from traces import START, audit, fill, installation
+
+
+def days_since(milliseconds):
+    return int((time.time() * 1000 - milliseconds) / 86_400_000)
+
+
+@pytest.fixture
+def ledger(postgres, tmp_path):
+    """Requests of March and April 2025, twelve hours apart, from the 10th of March on; those of March are over for longer
+    than the retention, those of April not."""
+    keep = days_since(START) - 30
+    tool = installation(postgres, tmp_path / "one", retention={"segments": f"{keep}d"})
+    fill(tool, 60, step_ms=12 * 3600 * 1000)
+    # As the ledger's writer would have counted them.
+    tool.database.server.psql(tool.database.name, """
+        INSERT INTO usage_requests SELECT tenant_id, date_trunc('hour', started_at, 'UTC'), key_id, model, policy, '',
+            count(*), count(degraded), count(*) FILTER (WHERE outcome = 'failed'), sum(calls), sum(visible_tokens), 0, 0
+            FROM requests GROUP BY 1, 2, 3, 4, 5;
+        INSERT INTO usage_segments SELECT r.tenant_id, date_trunc('hour', r.started_at, 'UTC'), r.key_id, r.model, r.policy,
+            '', s.role, s.upstream, s.model, count(*), sum(s.generated_tokens), sum(s.command_tokens),
+            coalesce(sum(s.prompt_tokens), 0), coalesce(sum(s.cached_tokens), 0),
+            count(*) FILTER (WHERE s.prompt_tokens IS NULL), coalesce(sum(s.cost_pico), 0),
+            count(*) FILTER (WHERE s.cost_pico IS NULL)
+            FROM segments s JOIN requests r ON r.id = s.request_id GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9""")
+    audit(tool)
+    return tool
+
+
+def test_months_are_pruned_by_hand(ledger, postgres, tmp_path):
+    # From the 10th to the 31st of March there are 22 days of two requests.
+    steps = json.loads(ledger.tool("ledger", "prune", "--dry-run", "--json"))
+    assert [(step["what"], step["month"], step["outcome"]) for step in steps] == [
+        (what, "2025-03", "due") for what in ("requests", "segments", "charges", "payloads")]
+    assert steps[0]["rows"] == 44
+    lines = ledger.tool("trace", "export").splitlines()
+    assert len(lines) == 60
+    said = ledger.tool("ledger", "prune")
+    assert "requests of 2025-03: 44 row(s) deleted" in said
+    assert ledger.tool("trace", "export").splitlines() == lines[44:]
+    audit(ledger)
+    # Usage is kept for ever, and so are verdicts.
+    assert ledger.database.rows("SELECT sum(requests) AS n FROM usage_of_requests") == [{"n": 60}]
+    assert ledger.database.rows("SELECT count(*) AS n FROM verdicts") == [{"n": 36}]
+    assert ledger.tool("ledger", "prune") == "nothing is older than the retention\n"
+    # What is gone and still counted cannot come in again.
+    path = tmp_path / "old.jsonl"
+    path.write_text("\n".join(lines))
+    said = ledger.refused_tool("trace", "import", str(path), "--key", ledger.key)
+    assert "line 1: arrived_ms lies in a month that was pruned here" in said
+
+
+def test_without_retention_everything_is_kept(postgres, tmp_path):
+    tool = installation(postgres, tmp_path / "one")
+    assert "everything is kept" in tool.tool("ledger", "prune")
+
+
+@pytest.mark.parametrize("retention, message", [
+    ({"segments": "30d"}, "retention.segments: must be from 31d"), ({"payloads": "1m"}, "retention.payloads: must be from 1h"),
+    ({"segments": "long"}, "retention.segments: must be a duration"), ({"verdicts": "9d"}, "verdicts"),
+    ({"lease_events": "1d"}, "retention.lease_events: must be from 7d"),
+])
+def test_bad_retentions_are_named(postgres, tmp_path, retention, message):
+    tool = installation(postgres, tmp_path / "one")
+    config = json.loads(tool.path.read_text())
+    tool.path.write_text(json.dumps({**config, "retention": retention}))
+    assert message in tool.refused_tool("config", "check")
+
+
+def test_the_status_tells(ledger):
+    status = json.loads(ledger.tool("ledger", "status", "--json"))
+    assert status["oldest"] == "2025-03-10T00:00:00Z"
+    assert status["months_ahead"] == 3 and status["complaints"] == []
+    march = [size for size in status["sizes"] if (size["table"], size["month"]) == ("requests", "2025-03")]
+    assert march[0]["rows"] == 44 and march[0]["bytes"] > 8192
+    table = ledger.tool("ledger", "status")
+    assert "rows in no month 0" in table and "months ahead     3" in table
+    ledger.database.server.psql(ledger.database.name, """
+        INSERT INTO requests SELECT '00000000-0000-7000-8000-000000000000', tenant_id, key_id, model, policy, policy_version,
+            propensity, endpoint, is_stream, choices, started_at, finished_at, outcome, finish, error_code, degraded, calls,
+            malformed, prompt_tokens, slm_tokens, llm_tokens, command_tokens, visible_tokens, tags FROM requests LIMIT 1""")
+    assert "1 row(s) of requests lie in no month" in ledger.refused_tool("ledger", "status")
+
+
+def test_a_gateway_watches_for_rows_in_no_month(make_stack):
+    stack = make_stack(script={"plain": {"slm": ["One."], "llm": ["Two."]}})
+    stack.gateway.stop()
+    stack.database.server.psql(stack.database.name, """
+        INSERT INTO payloads VALUES ('00000000-0000-7000-8000-000000000000', 'prompt', sha256('x'), NULL)""")
+    stack.gateway.start()
+    deadline = time.monotonic() + 10
+    while "relaygate_ledger_default_rows 1\n" not in httpx.get(stack.gateway.url + "/metrics").text:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "rows of the ledger lie in no month" in stack.gateway.log_path.read_text()
+
+
+def test_a_gateway_prunes(make_stack):
+    keep = days_since(START) - 30
+    stack = make_stack(script={"plain": {"slm": ["One."], "llm": ["Two."]}}, config={"retention": {"segments": f"{keep}d"}})
+    stack.database.server.psql(stack.database.name, f"SELECT ensure_partitions(0, to_timestamp({START / 1000}))")
+    stack.gateway.stop()
+    stack.gateway.start()
+    deadline = time.monotonic() + 20
+    while not stack.database.rows("SELECT FROM pruned_partitions WHERE parent = 'segments' AND dropped_at IS NOT NULL"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    pruned = stack.database.rows("SELECT DISTINCT actor, to_char(month AT TIME ZONE 'UTC', 'YYYY-MM') AS month FROM pruned_partitions")
+    assert pruned == [{"actor": "relaygate serve", "month": "2025-03"}]
+    time.sleep(0.5)
+    assert "requests of 2025-03" in stack.gateway.log_path.read_text()
+
+
+def test_forgetting_a_user(ledger):
+    call = ["tenant", "forget", "acme", "--user", "u4"]
+    assert "--yes: is needed" in ledger.refused_tool(*call)
+    # Every tenth request is u4's; every fifth of all has a verdict of each source, of one of them two.
+    counts = json.loads(ledger.tool(*call, "--yes", "--actor", "ada", "--reason", "asked for", "--json"))
+    assert counts["requests"] == 6
+    lines = [json.loads(line) for line in ledger.tool("trace", "export").splitlines()]
+    assert len(lines) == 60
+    assert [index for index, line in enumerate(lines) if line["tags"].get("user") == "u4"] == []
+    assert lines[4]["tags"] == {} and lines[6]["tags"]["user"] == "u6"
+    audit(ledger)
+    done = ledger.database.rows("SELECT actor, reason, requests, finished_at IS NOT NULL AS done FROM forgettings")
+    assert done == [{"actor": "ada", "reason": "asked for", "requests": 6, "done": True}]
+    assert "no tenant is named" in ledger.refused_tool("tenant", "forget", "nobody", "--yes")
+    ledger.tool("tenant", "delete", "acme")
+    assert json.loads(ledger.tool("tenant", "forget", "acme", "--yes", "--json"))["requests"] == 24
