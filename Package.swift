@@ -39,6 +39,7 @@ let package = Package(
         .target(name: "RelayCore", swiftSettings: settings),
         .target(name: "Accounting", swiftSettings: settings),
         .target(name: "Notation", swiftSettings: settings),
+        .target(name: "Simulator", dependencies: ["Accounting", "Notation"], swiftSettings: settings),
 
         .target(name: "Configuration", dependencies: ["CFYAML", "Notation"], swiftSettings: settings),
         .target(name: "Telemetry", swiftSettings: settings),
@@ -58,7 +59,8 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "Traces",
-            dependencies: ["Accounting", "Notation", "Postgres", "Store", "Wire"], swiftSettings: settings),
+            dependencies: ["Accounting", "Notation", "Postgres", "Simulator", "Store", "Wire"],
+            swiftSettings: settings),
         .target(
             name: "Gateway",
             dependencies: [
@@ -82,8 +84,8 @@ let package = Package(
             name: "relaygate",
             dependencies: [
                 "Accounting", "Arguments", "Configuration", "EmbeddedPostgres", "Failpoints", "Gateway", "HTTPClient",
-                "LocalModels", "LocalSystem", "Migrations", "Notation", "Postgres", "Reactor", "Store", "Telemetry",
-                "Traces", "Wire",
+                "LocalModels", "LocalSystem", "Migrations", "Notation", "Postgres", "Reactor", "Simulator", "Store",
+                "Telemetry", "Traces", "Wire",
             ], swiftSettings: settings),
 
         // Test support.
@@ -133,6 +135,9 @@ let package = Package(
             swiftSettings: testSettings),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor"], swiftSettings: testSettings),
         .testTarget(name: "RelayCoreTests", dependencies: ["RelayCore"], swiftSettings: testSettings),
+        .testTarget(
+            name: "SimulatorTests", dependencies: ["Accounting", "Notation", "Simulator"],
+            swiftSettings: testSettings),
         .testTarget(
             name: "StoreTests",
             dependencies: ["Accounting", "LeaseModel", "Migrations", "Postgres", "Reactor", "Store", "TestSupport"],
