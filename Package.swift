@@ -41,6 +41,9 @@ let package = Package(
         .target(name: "Notation", swiftSettings: settings),
         .target(name: "Simulator", dependencies: ["Accounting", "Notation"], swiftSettings: settings),
 
+        // Simulations: how they are asked and how their answers are laid out.
+        .target(name: "Reports", dependencies: ["Notation", "Simulator", "Wire"], swiftSettings: settings),
+
         .target(name: "Configuration", dependencies: ["CFYAML", "Notation"], swiftSettings: settings),
         .target(name: "Telemetry", swiftSettings: settings),
         .target(name: "Failpoints", swiftSettings: settings),
@@ -84,7 +87,8 @@ let package = Package(
             name: "relaygate",
             dependencies: [
                 "Accounting", "Arguments", "Configuration", "EmbeddedPostgres", "Failpoints", "Gateway", "HTTPClient",
-                "LocalModels", "LocalSystem", "Migrations", "Notation", "Postgres", "Reactor", "Simulator", "Store",
+                "LocalModels", "LocalSystem", "Migrations", "Notation", "Postgres", "Reactor", "Reports", "Simulator",
+                "Store",
                 "Telemetry", "Traces", "Wire",
             ], swiftSettings: settings),
 
@@ -134,6 +138,8 @@ let package = Package(
             name: "PostgresTests", dependencies: ["Accounting", "Postgres", "Reactor", "TestSupport"],
             swiftSettings: testSettings),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor"], swiftSettings: testSettings),
+        .testTarget(
+            name: "ReportsTests", dependencies: ["Notation", "Reports", "Simulator"], swiftSettings: testSettings),
         .testTarget(name: "RelayCoreTests", dependencies: ["RelayCore"], swiftSettings: testSettings),
         .testTarget(
             name: "SimulatorTests", dependencies: ["Accounting", "Notation", "Simulator"],

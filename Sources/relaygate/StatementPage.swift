@@ -1,3 +1,4 @@
+internal import Notation
 internal import Store
 
 /// A statement as one page of HTML for print: no script, nothing from elsewhere, legible without colour.
@@ -63,19 +64,7 @@ struct StatementPage {
             + (foot.isEmpty ? "" : "<tfoot>\(foot)</tfoot>\n") + "</table>\n"
     }
 
-    private func escaped(_ text: String) -> String {
-        var html = ""
-        for character in text {
-            switch character {
-            case "&": html += "&amp;"
-            case "<": html += "&lt;"
-            case ">": html += "&gt;"
-            case "\"": html += "&quot;"
-            default: html.append(character)
-            }
-        }
-        return html
-    }
+    private func escaped(_ text: String) -> String { HTMLText.escaped(text) }
 
     private static let style = """
         @page { size: A4; margin: 16mm 14mm; }

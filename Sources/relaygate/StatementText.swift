@@ -1,4 +1,5 @@
 internal import Accounting
+internal import Notation
 internal import Store
 
 /// A statement as text and as CSV.

@@ -1,4 +1,5 @@
 internal import Accounting
+internal import Notation
 internal import Store
 
 /// Reports of usage as tables.
