@@ -39,7 +39,15 @@ let package = Package(
         .target(name: "RelayCore", swiftSettings: settings),
         .target(name: "Accounting", swiftSettings: settings),
         .target(name: "Notation", swiftSettings: settings),
-        .target(name: "Simulator", dependencies: ["Accounting", "Notation"], swiftSettings: settings),
+        .target(
+            name: "PaperTables", path: "Simulations/paper",
+            resources: [
+                .embedInCode("ablations.csv"), .embedInCode("benchmarks.csv"), .embedInCode("claims.csv"),
+                .embedInCode("domains.csv"), .embedInCode("mathematics.csv"), .embedInCode("teacher_free.csv"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "Simulator", dependencies: ["Accounting", "Notation", "PaperTables"], swiftSettings: settings),
 
         // Simulations: how they are asked and how their answers are laid out.
         .target(name: "Reports", dependencies: ["Notation", "Simulator", "Wire"], swiftSettings: settings),
@@ -142,7 +150,7 @@ let package = Package(
             name: "ReportsTests", dependencies: ["Notation", "Reports", "Simulator"], swiftSettings: testSettings),
         .testTarget(name: "RelayCoreTests", dependencies: ["RelayCore"], swiftSettings: testSettings),
         .testTarget(
-            name: "SimulatorTests", dependencies: ["Accounting", "Notation", "Simulator"],
+            name: "SimulatorTests", dependencies: ["Accounting", "Notation", "Simulator"], exclude: ["Resources"],
             swiftSettings: testSettings),
         .testTarget(
             name: "StoreTests",

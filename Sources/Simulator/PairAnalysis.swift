@@ -1,0 +1,112 @@
+/// What follows from two models' answers to the same questions.
+package enum PairAnalysis {
+    /// Every number is exact for these questions; intervals say how sure they make us of others.
+    ///
+    /// Throws `SimulationError` for options that cannot be, such as shares above 1 or columns that are not there.
+    package static func report(_ table: PairTable, _ options: PairOptions) throws(SimulationError) -> Report {
+        try options.validate()
+        let context = try PairContext(table, options)
+        var report = Report(title: "Two models on the same questions")
+        report.coverage = coverage(context)
+        report.exclusions = table.missing.map {
+            Report.Exclusion("the field \($0.column) is empty", requests: $0.requests)
+        }
+        report.definitions = definitions(context)
+        report.warnings = warnings(context)
+        report.sections = [context.models, context.randomRouter, context.oracleRouter, context.summary]
+        if let tokens = context.resourceEquivalent { report.sections.append(tokens) }
+        if let measured = context.measured { report.sections.append(measured) }
+        report.sections += context.costSections
+        report.sections.append(context.cascade)
+        report.sections += try context.thresholds()
+        if let noise = context.labelNoise { report.sections.append(noise) }
+        if let groups = try context.groups() { report.sections.append(groups) }
+        return report
+    }
+
+    private static func coverage(_ context: PairContext) -> [(name: String, value: String)] {
+        let table = context.table
+        let left = table.missing.reduce(0) { $0 + $1.requests }
+        let roles = PairColumns.Role.allCases.compactMap { role in
+            table.roles[role].map { "\(role.rawValue) = \($0)" }
+        }
+        var coverage = [
+            (name: "source", value: context.options.source),
+            (name: "requests", value: "\(table.rows.count) of \(table.rows.count + left)"),
+            (name: "columns", value: roles.joined(separator: ", ")),
+            (name: "intervals", value: context.intervalMethod),
+        ]
+        if let prices = context.options.prices {
+            func text(_ pico: Int) -> String { Decimals.text(.ratio(Int128(pico), 1_000_000), decimals: 2) }
+            coverage.append(
+                (
+                    name: "prices, $ for a million tokens",
+                    value: "SLM \(text(prices.slmInput)) in, \(text(prices.slmOutput)) out; "
+                        + "LLM \(text(prices.llmInput)) in, \(text(prices.llmOutput)) out; no cache"
+                ))
+        }
+        return coverage
+    }
+
+    private static func definitions(_ context: PairContext) -> [Report.Definition] {
+        var definitions = [
+            MetricDefinitions.randomRouter, MetricDefinitions.coin, MetricDefinitions.fixed, MetricDefinitions.oracle,
+            MetricDefinitions.apgr, MetricDefinitions.cpt, MetricDefinitions.cascade, MetricDefinitions.wilson,
+            MetricDefinitions.mcnemar, MetricDefinitions.bootstrap,
+        ]
+        if context.table.hasTokens {
+            definitions += [MetricDefinitions.tokenShare, MetricDefinitions.resourceEquivalent]
+        }
+        if !context.options.measured.isEmpty {
+            definitions += [MetricDefinitions.matched, MetricDefinitions.reduction]
+        }
+        if context.costs != nil { definitions += [MetricDefinitions.aiq, MetricDefinitions.cheapestCorrect] }
+        if !context.options.scores.isEmpty { definitions.append(MetricDefinitions.threshold) }
+        return definitions
+    }
+
+    private static func warnings(_ context: PairContext) -> [String] {
+        let (table, counts) = (context.table, context.counts)
+        var warnings: [String] = []
+        if table.rows.count < 1_000 {
+            warnings.append(
+                "below about 1,000 requests a difference of three points is noise; there are \(table.rows.count)")
+        }
+        if !table.missing.isEmpty {
+            warnings.append(
+                "requests with an empty verdict or count are left out whole; verdicts are seldom missing at random, "
+                    + "as users rate when they are angry")
+        }
+        if table.hasTokens, table.slmTokens != table.llmTokens {
+            warnings.append(
+                "a share of requests is not a share of tokens: the models' answers differ in length, and tokens of "
+                    + "different tokenizers are not one currency")
+        }
+        if counts.llmOnly == counts.slmOnly {
+            warnings.append("both models are right equally often: p*, PGR, APGR and CPT are undefined")
+        } else if counts.llmOnly < counts.slmOnly {
+            warnings.append("the SLM is right more often than the LLM: shares of the gap are of a loss")
+        }
+        if let noise = table.labelNoise, noise.slmChanges + noise.llmChanges > 0 {
+            warnings.append(
+                "labels depend on the rule: the second one changes \(noise.slmChanges) verdicts of the SLM and "
+                    + "\(noise.llmChanges) of the LLM (section label_noise)")
+        }
+        if !context.options.scores.isEmpty {
+            warnings.append(
+                "thresholds are scored on the requests that they are chosen from; score a chosen one on others "
+                    + "(FrugalGPT: 1.4 points)")
+        }
+        if let share = context.largestCluster, share.double > 0.2 {
+            warnings.append(
+                "one cluster holds \(Decimals.text(share * .whole(100), decimals: 1)) % of the requests; intervals by "
+                    + "\(context.clusterName) rest on few clusters")
+        }
+        warnings.append(
+            "the oracle and the cascade's perfect judge know what no router knows; they bound, they do not predict")
+        if context.costs != nil {
+            warnings.append("prices age and no cache is assumed: both are said above and belong to the result")
+        }
+        return warnings
+    }
+}

@@ -1,0 +1,89 @@
+/// A pair table with what all sections of its report share.
+struct PairContext {
+    let table: PairTable
+    let options: PairOptions
+    let counts: PairCounts
+    let slm: Number
+    let llm: Number
+    let costs: PairCosts?
+    /// Of requests, SLM right and LLM right, replicate after replicate.
+    let sums: [Int128]
+    let clusterName: String
+    /// Of the requests; nil when each is its own cluster.
+    let largestCluster: Number?
+
+    static let width = 3
+
+    init(_ table: PairTable, _ options: PairOptions) throws(SimulationError) {
+        self.table = table
+        self.options = options
+        counts = table.counts
+        guard let slm = counts.slmAccuracy, let llm = counts.llmAccuracy else {
+            throw SimulationError(.data, nil, "no row has both verdicts; there is nothing to compute")
+        }
+        (self.slm, self.llm) = (slm, llm)
+        if options.prices != nil, !table.hasTokens || !table.hasPromptTokens {
+            throw SimulationError(
+                .scenario, "prices",
+                "money needs the columns slm_tokens, llm_tokens and prompt_tokens; the file has "
+                    + table.header.joined(separator: ", "))
+        }
+        costs = options.prices.map { PairCosts(table, prices: $0) }
+        let clusters = try PairContext.clusters(table, options)
+        clusterName = clusters.name
+        largestCluster = clusters.largest
+        sums = options.bootstrap.sums(clusters.sums)
+    }
+
+    var intervalMethod: String {
+        let bootstrap = options.bootstrap
+        guard bootstrap.replicates > 0 else { return "none asked for" }
+        return "\(Decimals.text(bootstrap.level.share * 100, decimals: 0)) %, paired bootstrap by \(clusterName), "
+            + "\(bootstrap.replicates) replicates, SplitMix64 seed \(bootstrap.seed), nearest rank"
+    }
+
+    /// The interval of slmRight · a + llmRight · b over the drawn requests.
+    func interval(slm a: Number, llm b: Number) -> Interval? {
+        options.bootstrap.interval(sums: sums, width: PairContext.width, of: clusterName) { sums in
+            let first = sums.startIndex
+            return (.whole(sums[first + 1]) * a + .whole(sums[first + 2]) * b).divided(by: .whole(sums[first]))
+        }
+    }
+
+    /// A random router's accuracy with its interval.
+    func randomInterval(_ share: Number) -> Interval? { interval(slm: .one - share, llm: share) }
+
+    private struct Clusters {
+        var sums: ClusterSums
+        var name: String
+        var largest: Number?
+    }
+
+    /// In the order in which clusters are first seen.
+    private static func clusters(_ table: PairTable, _ options: PairOptions) throws(SimulationError) -> Clusters {
+        func quantities(_ row: PairTable.Row) -> [Int128] { [1, row.slmCorrect ? 1 : 0, row.llmCorrect ? 1 : 0] }
+        let column: String
+        switch options.cluster {
+        case .request:
+            var sums = ClusterSums(width: width)
+            for row in table.rows { sums.append(quantities(row)) }
+            return Clusters(sums: sums, name: "request")
+        case .tenant: column = "tenant"
+        case .tag(let name): column = name
+        }
+        var places: [String: Int] = [:]
+        var grouped: [[Int128]] = []
+        for (value, row) in zip(try table.column(column, for: "cluster"), table.rows) {
+            if let place = places[value] {
+                for (index, quantity) in quantities(row).enumerated() { grouped[place][index] += quantity }
+            } else {
+                places[value] = grouped.count
+                grouped.append(quantities(row))
+            }
+        }
+        var sums = ClusterSums(width: width)
+        for cluster in grouped { sums.append(cluster) }
+        let largest = grouped.map { $0[0] }.max() ?? 0
+        return Clusters(sums: sums, name: column, largest: Number.quotient(largest, Int128(table.rows.count)))
+    }
+}

@@ -1,0 +1,37 @@
+extension Table.Cell {
+    /// A number that follows from the data; no cell where there is none.
+    static func exact(_ number: Number?, _ unit: Unit, interval: Interval? = nil) -> Table.Cell {
+        number.map { .finding(.exact($0, unit, interval: interval)) } ?? .none
+    }
+
+    static func exact(_ number: Double?, _ unit: Unit) -> Table.Cell { exact(number.map { Number.real($0) }, unit) }
+
+    static func count(_ count: Int, _ unit: Unit) -> Table.Cell { exact(.whole(Int128(count)), unit) }
+
+    /// p* wherever it lies; the case in which it is undefined is a result too.
+    static func share(_ match: PerformanceMatch) -> Table.Cell {
+        match.share.map { .finding(.exact($0, .ratio)) }
+            ?? .finding(.unknown(.ratio, reason: "both models are right equally often; every share is as accurate"))
+    }
+
+    static func status(_ match: PerformanceMatch) -> Table.Cell {
+        switch match {
+        case .matched: .text("matched")
+        case .aboveLLM: .text("above the LLM: no solution")
+        case .belowSLM: .text("below the SLM: no solution")
+        case .undefined: .text("undefined: the models are equal")
+        }
+    }
+}
+
+extension Plot.Point {
+    init(_ x: Number, _ y: Number, interval: Interval? = nil, label: String? = nil) {
+        self.init(x: x.double, y: y.double, low: interval?.low.double, high: interval?.high.double, label: label)
+    }
+}
+
+extension Plot.Series {
+    init(_ name: String, _ style: Plot.Style, _ curve: QualityCurve) {
+        self.init(name, style, curve.points.map { Plot.Point($0.cost, $0.accuracy) })
+    }
+}
