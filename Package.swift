@@ -150,7 +150,8 @@ let package = Package(
             name: "ReportsTests", dependencies: ["Notation", "Reports", "Simulator"], swiftSettings: testSettings),
         .testTarget(name: "RelayCoreTests", dependencies: ["RelayCore"], swiftSettings: testSettings),
         .testTarget(
-            name: "SimulatorTests", dependencies: ["Accounting", "Notation", "Simulator"], exclude: ["Resources"],
+            name: "SimulatorTests", dependencies: ["Accounting", "Notation", "RelayCore", "Simulator"],
+            exclude: ["Resources"],
             swiftSettings: testSettings),
         .testTarget(
             name: "StoreTests",

@@ -191,6 +191,8 @@ package struct Scenario: Sendable, Equatable {
     package var seed: UInt64 = 20_260_108
     /// Of the bootstrap; 0 for none.
     package var replicates = 2_000
+    /// What bounds on changed answers need to know of the gateway that wrote the trace.
+    package var relay = RelayLimits()
 
     package init(title: String) { self.title = title }
 }

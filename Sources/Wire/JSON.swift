@@ -69,6 +69,12 @@ package struct JSON {
         return unsafe same(self.text, text)
     }
 
+    /// Whether this is a string with exactly this text, which was read before.
+    package func equals(_ text: String) -> Bool {
+        guard kind == .string, unsafe self.text.count == text.utf8.count else { return false }
+        return unsafe self.text.elementsEqual(text.utf8)
+    }
+
     /// The value as it was written, without the white space around it.
     package var raw: [UInt8] {
         unsafe [UInt8](

@@ -1,0 +1,218 @@
+/// A change of the rules of the relay, whose effect on an answer can be followed to the first call that it changes.
+enum AnswerChange: Equatable {
+    /// Every call gets at most so many tokens.
+    case callTokens(Int)
+    /// Commands are forbidden after so many turns.
+    case calls(Int)
+    /// The calls of one answer get at most so many tokens together.
+    case answerTokens(Int)
+    /// Every command's n is replaced by this.
+    case fixed(Int)
+
+    /// What becomes of a call.
+    enum Effect: Equatable {
+        case same
+        /// It is made, and so many tokens come of it.
+        case changed(Extent)
+        /// It is not made.
+        case refused
+        /// It was refused, or nobody was called; now it may be made, with at most so many tokens.
+        case perhaps(Int)
+    }
+
+    /// What becomes of a logged call.
+    ///
+    /// - Parameters:
+    ///   - used: LLM tokens of the answer before it.
+    ///   - writer: who wrote under the logged policy.
+    func effect(
+        on call: LoggedSegment, used: Int, writer: LoggedWriter, limits: RelayLimits, policyTokens: Int?
+    ) -> Effect {
+        let asked = min(policyTokens ?? call.requested ?? Int.max, limits.callTokens)
+        switch self {
+        case .calls: return .same
+        case .callTokens(let most): return AnswerChange.capped(call, at: most, asked)
+        case .answerTokens(let most): return AnswerChange.capped(call, at: max(0, most - used), asked)
+        case .fixed(let tokens):
+            let wanted = min(tokens, limits.callTokens)
+            if call.finish == .refusedOtherwise { return .same }
+            if call.finish == .refusedForTokens { return wanted == asked ? .same : .perhaps(wanted) }
+            let granted = call.granted ?? asked
+            if wanted <= granted { return AnswerChange.capped(call, at: wanted, asked) }
+            // A budget that does not clamp grants all that is asked or nothing.
+            if limits.budgetsRefuse, wanted > asked { return .perhaps(wanted) }
+            // An end of its own, a failure or a full window comes at the same place under a larger limit.
+            guard call.finish == .length, call.tokens >= granted else { return .same }
+            return .changed(Extent(Int128(call.tokens), Int128(wanted)))
+        }
+    }
+
+    /// A call under a smaller limit. Its first tokens are the same; whether an end of its own that falls on the limit
+    /// is seen as such depends on the server, so it counts as changed.
+    private static func capped(_ call: LoggedSegment, at most: Int, _ asked: Int) -> Effect {
+        if call.finish == .refusedOtherwise { return .same }
+        if call.finish == .refusedForTokens { return most == 0 || most >= asked ? .same : .perhaps(most) }
+        if (call.granted ?? asked) <= most { return .same }
+        if most == 0 { return .refused }
+        if call.tokens < most || (call.tokens == most && call.finish == .length) { return .same }
+        return .changed(Extent(most))
+    }
+}
+
+/// Where an answer leaves what was logged, and what may follow.
+struct AnswerCut: Equatable {
+    /// Segments of the answer before this index are as logged.
+    var end: Int
+    /// The logged call that is made with another number of tokens; its prompt is as logged.
+    var call: (index: Int, tokens: Extent)?
+    /// Calls that may follow, each with at most `callTokens`, together at most `restTokens`.
+    var calls = 0
+    var callTokens = 0
+    var restTokens = Int.max
+    /// Whether commands are forbidden from here on.
+    var isForbidden = false
+
+    static func == (left: AnswerCut, right: AnswerCut) -> Bool {
+        left.end == right.end && left.call?.index == right.call?.index && left.call?.tokens == right.call?.tokens
+            && left.calls == right.calls && left.callTokens == right.callTokens
+            && left.restTokens == right.restTokens && left.isForbidden == right.isForbidden
+    }
+}
+
+extension LoggedRequest {
+    /// The first segment of an answer that a change alters; nil when it alters none.
+    ///
+    /// - Parameters:
+    ///   - range: the segments of the answer.
+    ///   - used: LLM tokens that count before the answer begins.
+    /// - Throws: `SimulationError` when the log contradicts the limits, which would make bounds wrong.
+    func cut(
+        _ change: AnswerChange, _ range: Range<Int>, limits: RelayLimits
+    ) throws(SimulationError) -> AnswerCut? {
+        let writer = writer
+        let policyTokens = writer == .fixed ? fixedTokens : nil
+        if case .fixed(let tokens) = change, writer == .fixed, policyTokens == tokens { return nil }
+        try checkLength(range, limits)
+        var walk = AnswerWalk(change: change, limits: limits)
+        var index = range.lowerBound
+        while index < range.upperBound {
+            let segment = segments[index]
+            if segment.role == .slm {
+                if let cut = try walk.turn(self, index, range, writer) { return cut }
+            } else if index + 1 < range.upperBound, segments[index + 1].sequence == segment.sequence {
+                // Another attempt at the same call follows.
+                walk.used += segment.tokens
+            } else if walk.turns > 0 {
+                let effect = change.effect(
+                    on: segment, used: walk.used, writer: writer, limits: limits, policyTokens: policyTokens)
+                try walk.check(self, segment)
+                if let cut = walk.cut(effect, at: index) { return cut }
+                walk.used += segment.tokens
+            }
+            index += 1
+        }
+        return nil
+    }
+
+    private func checkLength(_ range: Range<Int>, _ limits: RelayLimits) throws(SimulationError) {
+        guard let most = limits.answerTokens else { return }
+        let visible = segments[range].reduce(0) { $0 + $1.visibleTokens }
+        guard visible > most else { return }
+        throw SimulationError(
+            .data, "relay.max_tokens",
+            "request \(id) has an answer of \(visible) tokens, the limit is said to be \(most): "
+                + "give the largest max_tokens under which the trace was made")
+    }
+
+    /// The k of `fixed(k)`.
+    var fixedTokens: Int? {
+        guard policy.hasPrefix("fixed("), policy.hasSuffix(")") else { return nil }
+        return Int(policy.dropFirst(6).dropLast())
+    }
+}
+
+/// Follows an answer, turn by turn.
+private struct AnswerWalk {
+    let change: AnswerChange
+    let limits: RelayLimits
+    var turns = 0
+    /// LLM tokens so far.
+    var used = 0
+    /// The first SLM segment after the last turn that a limit on calls allows.
+    private var behindLimit: Int?
+
+    init(change: AnswerChange, limits: RelayLimits) {
+        self.change = change
+        self.limits = limits
+    }
+
+    /// An SLM segment ended.
+    mutating func turn(
+        _ request: LoggedRequest, _ index: Int, _ range: Range<Int>, _ writer: LoggedWriter
+    ) throws(SimulationError) -> AnswerCut? {
+        let segment = request.segments[index]
+        let isCommand = segment.finish == .call || segment.finish == .malformed || segment.finish == .forbidden
+        if case .calls(let most) = change, most < limits.calls, turns >= most {
+            if behindLimit == nil { behindLimit = index }
+            if isCommand, let behindLimit { return AnswerCut(end: behindLimit, isForbidden: true) }
+        }
+        guard segment.finish == .call else { return nil }
+        turns += 1
+        guard turns <= limits.calls else {
+            throw SimulationError(
+                .data, "relay.max_calls",
+                "request \(request.id) has \(turns) commands in one answer, the limit is said to be \(limits.calls): "
+                    + "give the largest max_calls under which the trace was made")
+        }
+        let next = index + 1 < range.upperBound ? request.segments[index + 1].role : nil
+        guard next != .llm, case .fixed(let tokens) = change, writer != .fixed else { return nil }
+        // n was 0: nobody was called, and under another n somebody would be.
+        return perhaps(min(tokens, limits.callTokens), from: index + 1)
+    }
+
+    func check(_ request: LoggedRequest, _ call: LoggedSegment) throws(SimulationError) {
+        guard limits.budgetsRefuse || call.finish != .refusedForTokens else {
+            throw SimulationError(
+                .data, "relay.budgets_refuse",
+                "request \(request.id) has a call that a budget refused, so a call that asks for more might be refused "
+                    + "where one was made: say relay.budgets_refuse: true, which widens the bounds")
+        }
+        guard max(call.granted ?? 0, call.tokens) <= limits.callTokens else {
+            throw SimulationError(
+                .data, "relay.max_call_tokens",
+                "request \(request.id) has a call of \(max(call.granted ?? 0, call.tokens)) tokens, the cap is said to "
+                    + "be \(limits.callTokens): give the largest max_call_tokens under which the trace was made")
+        }
+    }
+
+    func cut(_ effect: AnswerChange.Effect, at index: Int) -> AnswerCut? {
+        switch effect {
+        case .same: return nil
+        case .refused: return AnswerCut(end: index, isForbidden: true)
+        case .perhaps(let tokens): return perhaps(tokens, from: index)
+        case .changed(let tokens):
+            var cut = AnswerCut(end: index, call: (index, tokens))
+            cut.calls = limits.calls - turns
+            cut.callTokens = callTokens
+            // The cap of the answer is used up to the last token.
+            if case .answerTokens = change { cut.calls = 0 }
+            return cut
+        }
+    }
+
+    private func perhaps(_ tokens: Int, from index: Int) -> AnswerCut {
+        var cut = AnswerCut(end: index, calls: 1 + limits.calls - turns, callTokens: callTokens)
+        if case .answerTokens(let most) = change {
+            cut.restTokens = max(0, most - used)
+            cut.callTokens = limits.callTokens
+        }
+        return cut
+    }
+
+    private var callTokens: Int {
+        switch change {
+        case .callTokens(let most), .fixed(let most): min(most, limits.callTokens)
+        case .calls, .answerTokens: limits.callTokens
+        }
+    }
+}

@@ -1,0 +1,191 @@
+internal import Accounting
+
+/// What one policy of budgets did, in the order of arrival.
+///
+/// Requests are taken one after the other: a request is over before the next one comes. A call is granted what is left
+/// of every budget that counts it; with nothing left it is refused, and the SLM goes on alone. A budget that rejects
+/// refuses requests whole that come when it is used up. An answer of the LLM alone is served whole if it fits, and else
+/// the SLM writes it.
+struct BudgetReplay: Equatable {
+    /// One budget in one of its windows.
+    struct Period: Equatable {
+        var requests = 0
+        /// LLM tokens; two ends where a call that the log refused might have been made.
+        var used = Extent.zero
+        var refused = 0
+        var degraded = 0
+        /// Microseconds; when it was certainly used up.
+        var exhausted: Int64?
+    }
+
+    struct Key: Hashable, Comparable {
+        let tenant: String
+        let rule: Int
+        /// The window's first microsecond.
+        let start: Int64
+
+        static func < (left: Key, right: Key) -> Bool {
+            if left.tenant != right.tenant { return left.tenant.utf8.lexicographicallyPrecedes(right.tenant.utf8) }
+            return (left.rule, left.start) < (right.rule, right.start)
+        }
+    }
+
+    let rules: [BudgetRule]
+    private(set) var periods: [Key: Period] = [:]
+
+    init(_ rules: [BudgetRule]) { self.rules = rules }
+
+    /// Replays a request and counts what it used.
+    mutating func add(_ replay: RequestReplay) throws(SimulationError) -> ReplayedRequest {
+        let request = replay.request
+        var keys: [Key] = []
+        var left = Extent(Extent.open)
+        var mayReject = false
+        var rejects = false
+        for (index, rule) in rules.enumerated() where rule.tenant == nil || rule.tenant == request.tenant {
+            let start = rule.window.start(of: request.arrived)
+            let key = Key(tenant: request.tenant, rule: index, start: start)
+            keys.append(key)
+            let used = periods[key]?.used ?? .zero
+            let tokens = Int128(rule.tokens)
+            let rest = Extent(max(0, tokens - used.high), max(0, tokens - used.low))
+            left = Extent(min(left.low, rest.low), min(left.high, rest.high))
+            guard rule.onExhausted == .reject else { continue }
+            if rest.high == 0 { rejects = true }
+            if rest.low == 0 { mayReject = true }
+        }
+        guard !keys.isEmpty else { return replay.asLogged() }
+        var result = rejects ? BudgetReplay.refused(replay) : try BudgetReplay.serve(replay, left.high)
+        if !rejects, left.low != left.high || mayReject {
+            let worst = mayReject ? BudgetReplay.refused(replay) : try BudgetReplay.serve(replay, left.low)
+            result = BudgetReplay.between(worst, result, replay)
+        }
+        count(result, keys, request)
+        return result
+    }
+
+    private mutating func count(_ result: ReplayedRequest, _ keys: [Key], _ request: LoggedRequest) {
+        for key in keys {
+            var period = periods[key] ?? Period()
+            period.requests += 1
+            period.used += result[.llmTokens]
+            if result[.refused].high > 0 { period.refused += 1 }
+            if result[.degraded].high > 0 { period.degraded += 1 }
+            let limit = Int128(rules[key.rule].tokens)
+            if period.exhausted == nil, period.used.low >= limit { period.exhausted = request.arrived.microseconds }
+            periods[key] = period
+        }
+    }
+
+    /// With so many tokens left.
+    private static func serve(_ replay: RequestReplay, _ left: Int128) throws(SimulationError) -> ReplayedRequest {
+        guard left < Int128(LoggedRequest.tokenLimit) else { return replay.asLogged() }
+        let tokens = Int(left)
+        switch replay.request.writer {
+        case .slm: return replay.asLogged()
+        case .llm:
+            let logged = replay.asLogged()
+            if logged[.llmTokens].high <= left { return logged }
+            var result = replay.slmOnly()
+            result[.degraded] = Extent(1)
+            return result
+        case .relay, .prompted, .fixed:
+            return try replay.replay { (range, used) throws(SimulationError) in
+                let rest = max(0, Int128(tokens) - used)
+                return try replay.request.cut(.answerTokens(Int(rest)), range, limits: replay.limits)
+            }
+        }
+    }
+
+    /// No answer: nothing is generated, and nothing is right.
+    private static func refused(_ replay: RequestReplay) -> ReplayedRequest {
+        var result = ReplayedRequest(costModels: replay.tables.count)
+        result[.refused] = Extent(1)
+        return result
+    }
+
+    /// Between the least and the most that may be left. LLM tokens and calls grow with what is left; what the SLM
+    /// writes behind a cut is bounded by the whole log and what may follow the first cut.
+    private static func between(
+        _ worst: ReplayedRequest, _ best: ReplayedRequest, _ replay: RequestReplay
+    ) -> ReplayedRequest {
+        guard worst.values != best.values || worst.isReplayable != best.isReplayable else { return best }
+        var result = best
+        result.isReplayable = false
+        result.unpriced |= worst.unpriced
+        let logged = replay.asLogged()
+        for index in result.values.indices {
+            let (first, second) = (worst.values[index], best.values[index])
+            let isCost = index >= Quantity.allCases.count
+            let isOpenEnded = isCost || index == Quantity.slmTokens.rawValue
+            let room = isOpenEnded ? logged.values[index] : .zero
+            let most = (Extent(0, max(first.high, second.high)) + room).high
+            result.values[index] = Extent(min(first.low, second.low), min(Extent.open, most))
+        }
+        if replay.verdict != nil { result[.correct] = Extent(0, 1_000_000) }
+        result.close()
+        return result
+    }
+
+    // MARK: Parts
+
+    /// Adds the budgets of another part.
+    ///
+    /// - Throws: `SimulationError` when both parts served the same budget: its order is lost.
+    mutating func merge(_ other: BudgetReplay) throws(SimulationError) {
+        for (key, period) in other.periods {
+            guard periods.updateValue(period, forKey: key) == nil else {
+                throw SimulationError(
+                    .partial, nil,
+                    "cannot be merged: tenant \(key.tenant) is in two parts, and its budgets are used in the order of "
+                        + "arrival. Make the parts with --shard, which keeps the requests of a tenant together")
+            }
+        }
+    }
+
+    func encode(_ writer: inout PartialWriter) {
+        writer.put(periods.count)
+        for (key, period) in periods.sorted(by: { $0.key < $1.key }) {
+            writer.put(key.tenant)
+            for value in [Int128(key.rule), Int128(key.start), Int128(period.requests)] { writer.put(value) }
+            for value in [period.used.low, period.used.high] { writer.put(value) }
+            for value in [period.refused, period.degraded, period.exhausted == nil ? 0 : 1] { writer.put(value) }
+            writer.put(Int128(period.exhausted ?? 0))
+        }
+    }
+
+    init(_ reader: inout PartialReader, rules: [BudgetRule]) throws(SimulationError) {
+        self.init(rules)
+        for _ in 0..<(try reader.count()) {
+            let tenant = try reader.text()
+            let key = Key(tenant: tenant, rule: try reader.int(), start: Int64(try reader.int()))
+            var period = Period()
+            period.requests = try reader.int()
+            period.used = Extent(try reader.number(), try reader.number())
+            period.refused = try reader.int()
+            period.degraded = try reader.int()
+            let isExhausted = try reader.int() == 1
+            let moment = Int64(try reader.int())
+            if isExhausted { period.exhausted = moment }
+            guard rules.indices.contains(key.rule), periods.updateValue(period, forKey: key) == nil else {
+                throw PartialReader.damaged
+            }
+        }
+    }
+}
+
+extension BudgetRule.Window {
+    /// The first microsecond of the window that holds a moment, in UTC.
+    func start(of time: Timestamp) -> Int64 {
+        func floor(_ unit: Int64) -> Int64 {
+            let rest = time.microseconds % unit
+            return time.microseconds - (rest < 0 ? rest + unit : rest)
+        }
+        switch self {
+        case .hour: return floor(3_600_000_000)
+        case .day: return floor(86_400_000_000)
+        case .month: return Timestamp(rfc3339: time.rfc3339.prefix(7) + "-01")?.microseconds ?? floor(86_400_000_000)
+        case .total: return 0
+        }
+    }
+}

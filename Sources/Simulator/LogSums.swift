@@ -1,0 +1,98 @@
+/// What is counted of the log alone.
+struct LogSums: Equatable {
+    /// Where in the answers the calls fall: tenths of the visible tokens.
+    static let positions = 10
+    /// The most tokens of one call that RelayLLM's reward counts.
+    private static let requestedLimit = 4096
+
+    var promptTokens: Int128 = 0
+    var commandTokens: Int128 = 0
+    var visibleTokens: Int128 = 0
+    /// Requested LLM tokens by all generated ones, at most 1, in units of `Quantity.shareScale`.
+    var requestedShare: Int128 = 0
+    /// Requests without a token, which have no share.
+    var empty: Int128 = 0
+    var calls = [Int128](repeating: 0, count: LogSums.positions)
+    var callTokens = [Int128](repeating: 0, count: LogSums.positions)
+
+    mutating func add(_ request: LoggedRequest) {
+        promptTokens += Int128(request.promptTokens)
+        var asked = 0
+        var generated = 0
+        var visible: [Int: Int] = [:]
+        for segment in request.segments {
+            commandTokens += Int128(segment.commandTokens)
+            generated += segment.tokens
+            visible[segment.choice, default: 0] += segment.visibleTokens
+            if segment.role == .llm, !segment.finish.isRefused {
+                asked += min(segment.requested ?? segment.tokens, LogSums.requestedLimit)
+            }
+        }
+        visibleTokens += visible.values.reduce(0) { $0 + Int128($1) }
+        if generated == 0 {
+            empty += 1
+        } else {
+            let share = (Int128(asked) * Quantity.shareScale + Int128(generated) / 2) / Int128(generated)
+            requestedShare += min(Quantity.shareScale, share)
+        }
+        var before: [Int: Int] = [:]
+        for segment in request.segments {
+            let start = before[segment.choice] ?? 0
+            before[segment.choice] = start + segment.visibleTokens
+            guard segment.role == .llm, segment.requested != nil, !segment.finish.isRefused else { continue }
+            let whole = max(1, visible[segment.choice] ?? 1)
+            let place = min(LogSums.positions - 1, start * LogSums.positions / whole)
+            calls[place] += 1
+            callTokens[place] += Int128(segment.tokens)
+        }
+    }
+
+    private var values: [Int128] {
+        [promptTokens, commandTokens, visibleTokens, requestedShare, empty] + calls + callTokens
+    }
+
+    mutating func merge(_ other: LogSums) { take(zip(values, other.values).map(+)) }
+
+    private mutating func take(_ values: [Int128]) {
+        (promptTokens, commandTokens, visibleTokens) = (values[0], values[1], values[2])
+        (requestedShare, empty) = (values[3], values[4])
+        calls = Array(values[5..<5 + LogSums.positions])
+        callTokens = Array(values[(5 + LogSums.positions)...])
+    }
+
+    func encode(_ writer: inout PartialWriter) { writer.put(values) }
+
+    init() {}
+
+    init(_ reader: inout PartialReader) throws(SimulationError) {
+        take(try reader.numbers(values.count))
+    }
+}
+
+/// The columns of a cluster: what intervals are drawn for.
+enum ClusterColumn: Int, CaseIterable {
+    case judged, correct, llmTokens, slmTokens
+    case pairs, pairedCorrect, pairedLLMTokens, pairedSLMTokens
+
+    static func width(_ plan: ReplayPlan) -> Int { plan.leaves.count * allCases.count }
+
+    func column(_ leaf: Int) -> Int { leaf * ClusterColumn.allCases.count + rawValue }
+
+    /// Lower ends; where a total is not exact, no interval is drawn.
+    static func add(
+        _ result: ReplayedRequest, leaf: Int, _ isJudged: Bool, _ isPaired: Bool, _ plan: ReplayPlan,
+        _ table: inout ClusterTable, _ place: Int?
+    ) {
+        guard let place else { return }
+        let (correct, llm, slm) = (result[.correct].low, result[.llmTokens].low, result[.slmTokens].low)
+        table.add(isJudged ? 1 : 0, at: ClusterColumn.judged.column(leaf), place: place)
+        table.add(correct, at: ClusterColumn.correct.column(leaf), place: place)
+        table.add(llm, at: ClusterColumn.llmTokens.column(leaf), place: place)
+        table.add(slm, at: ClusterColumn.slmTokens.column(leaf), place: place)
+        guard isPaired else { return }
+        table.add(1, at: ClusterColumn.pairs.column(leaf), place: place)
+        table.add(correct, at: ClusterColumn.pairedCorrect.column(leaf), place: place)
+        table.add(llm, at: ClusterColumn.pairedLLMTokens.column(leaf), place: place)
+        table.add(slm, at: ClusterColumn.pairedSLMTokens.column(leaf), place: place)
+    }
+}

@@ -1,0 +1,197 @@
+internal import Accounting
+
+/// One logged request, made ready to be replayed under several policies: what each of its segments cost is counted once.
+struct RequestReplay {
+    let request: LoggedRequest
+    let limits: RelayLimits
+    let tables: [CostTable]
+    /// The segments of each answer.
+    let answers: [Range<Int>]
+    /// By cost model, then segment; nil where a price or a count is missing.
+    let costs: [[Extent?]]
+    /// Millionths; nil when nobody judged all of its answers.
+    let verdict: Int?
+
+    init(_ request: LoggedRequest, verdict: Int?, limits: RelayLimits, tables: [CostTable]) {
+        self.request = request
+        self.limits = limits
+        self.tables = tables
+        self.verdict = verdict
+        var answers: [Range<Int>] = []
+        var start = 0
+        for index in request.segments.indices where index > 0 {
+            guard request.segments[index].choice != request.segments[start].choice else { continue }
+            answers.append(start..<index)
+            start = index
+        }
+        if !request.segments.isEmpty { answers.append(start..<request.segments.count) }
+        self.answers = answers
+        costs = tables.map { RequestReplay.costs(request, $0) }
+    }
+
+    private static func costs(_ request: LoggedRequest, _ table: CostTable) -> [Extent?] {
+        if table.isRecorded {
+            return request.segments.map { segment in
+                segment.finish.isRefused ? .zero : segment.costPico.map { Extent($0) }
+            }
+        }
+        // What the last generation of each role left in its server's cache, and when it ended.
+        var left: [(tokens: Int, end: Int64)?] = [nil, nil]
+        var choice = -1
+        return request.segments.map { segment in
+            if segment.choice != choice {
+                choice = segment.choice
+                left = [nil, nil]
+            }
+            if segment.finish.isRefused { return .zero }
+            guard let rates = table.rates(segment.role, model: segment.model, at: request.arrived) else { return nil }
+            let role = Int(segment.role.rawValue)
+            guard let input = segment.inputTokens else {
+                if rates.highestInput == 0 { return Extent(segment.tokens) * rates.output + Extent(rates.request) }
+                // An attempt that failed before any work is not billed.
+                return segment.finish == .failed && segment.tokens == 0 ? .zero : nil
+            }
+            let prefix = left[role].map { (tokens: $0.tokens, age: segment.startedMicroseconds - $0.end) }
+            let (read, written) = table.cached(segment, input: input, prefix: prefix)
+            left[role] = (input + segment.tokens, segment.startedMicroseconds + segment.durationMicroseconds)
+            return rates.cost(input: input, cached: read, written: written, output: Extent(segment.tokens))
+        }
+    }
+
+    // MARK: What was done
+
+    /// The request as it was served.
+    func asLogged() -> ReplayedRequest {
+        var result = ReplayedRequest(costModels: tables.count)
+        for range in answers { add(range, to: &result) }
+        result[.degraded] = Extent(request.segments.contains { $0.finish.isRefused } ? 1 : 0)
+        result[.correct] = Extent(verdict ?? 0)
+        result.close()
+        return result
+    }
+
+    /// Adds segments as they were.
+    private func add(_ range: Range<Int>, to result: inout ReplayedRequest) {
+        for index in range {
+            let segment = request.segments[index]
+            switch segment.role {
+            case .slm: result[.slmTokens] += Extent(segment.tokens)
+            case .llm:
+                result[.llmTokens] += Extent(segment.tokens)
+                guard !segment.finish.isRefused else { continue }
+                result[.reached] = Extent(1)
+                if isCall(index, in: range) { result[.calls] += Extent(1) }
+            }
+            for model in tables.indices { result.addCost(costs[model][index], model) }
+        }
+    }
+
+    /// Whether a segment is the last attempt at a call, which an answer of the LLM alone is not.
+    private func isCall(_ index: Int, in range: Range<Int>) -> Bool {
+        let segment = request.segments[index]
+        guard segment.granted != nil || segment.requested != nil || segment.sequence > 0 else { return false }
+        return index + 1 >= request.segments.count || request.segments[index + 1].sequence != segment.sequence
+            || request.segments[index + 1].choice != segment.choice
+    }
+
+    // MARK: What would have been done
+
+    /// The request under a changed rule.
+    func changed(_ change: AnswerChange) throws(SimulationError) -> ReplayedRequest {
+        if case .fixed = change, !request.writer.isRelay { return unknownRelay(change) }
+        if case .fixed = change, request.writer == .prompted || request.writer == .relay || request.writer == .fixed {
+            return try replay { (range, _) throws(SimulationError) in
+                try request.cut(change, range, limits: limits)
+            }
+        }
+        guard request.writer.isRelay else { return asLogged() }
+        return try replay { (range, _) throws(SimulationError) in try request.cut(change, range, limits: limits) }
+    }
+
+    /// The answers one after the other, each as far as `cut` leaves it as it was.
+    ///
+    /// - Parameter cut: told the answer and the LLM tokens of those before it.
+    func replay(
+        _ cut: (Range<Int>, Int128) throws(SimulationError) -> AnswerCut?
+    ) throws(SimulationError) -> ReplayedRequest {
+        var result = ReplayedRequest(costModels: tables.count)
+        var isCut = false
+        for range in answers {
+            guard let cut = try cut(range, result[.llmTokens].low) else {
+                add(range, to: &result)
+                continue
+            }
+            isCut = true
+            add(range.lowerBound..<cut.end, to: &result)
+            goOn(cut, range, &result)
+        }
+        result[.correct] = Extent(verdict ?? 0)
+        if isCut {
+            result.isReplayable = false
+            result[.degraded] = Extent(1)
+            if verdict != nil { result[.correct] = Extent(0, 1_000_000) }
+        } else {
+            result[.degraded] = Extent(request.segments.contains { $0.finish.isRefused } ? 1 : 0)
+        }
+        result.close()
+        return result
+    }
+
+    /// The changed call and what may follow it.
+    private func goOn(_ cut: AnswerCut, _ range: Range<Int>, _ result: inout ReplayedRequest) {
+        if let (index, tokens) = cut.call {
+            let logged = request.segments[index]
+            result[.llmTokens] += tokens
+            result[.calls] += Extent(1)
+            result[.reached] = Extent(1)
+            for model in tables.indices {
+                guard !tables[model].isRecorded else {
+                    result[cost: model].high = Extent.open
+                    continue
+                }
+                let rates = tables[model].rates(.llm, model: logged.model, at: request.arrived)
+                let cost = costs[model][index].flatMap { cost in
+                    rates.map { $0.output }.map { output in
+                        let rest = Extent(
+                            cost.low - Int128(logged.tokens) * output, cost.high - Int128(logged.tokens) * output)
+                        return rest + tokens * output
+                    }
+                }
+                result.addCost(cost, model)
+            }
+        }
+        let rest = Continuation(cut, range, self)
+        result[.llmTokens] += Extent(0, rest.llmTokens)
+        result[.calls] += Extent(0, Int128(rest.calls))
+        if rest.calls > 0 { result[.reached].high = 1 }
+        result[.slmTokens] += Extent(0, rest.slmTokens)
+        for model in tables.indices { result.addCost(rest.cost(tables[model], self, range), model) }
+    }
+
+    /// Another policy from the first token on: nothing of the answers is known.
+    func unknown(slm: Bool, llm: AnswerChange?, answers count: Int) -> ReplayedRequest {
+        var result = ReplayedRequest(costModels: tables.count)
+        result.isReplayable = false
+        if verdict != nil { result[.correct] = Extent(0, 1_000_000) }
+        for _ in 0..<max(1, count) {
+            var cut = AnswerCut(end: 0)
+            cut.isForbidden = llm == nil
+            if case .fixed(let tokens) = llm {
+                cut.calls = limits.calls
+                cut.callTokens = min(tokens, limits.callTokens)
+            }
+            let rest = Continuation(cut, 0..<0, self)
+            result[.llmTokens] += Extent(0, rest.llmTokens)
+            result[.calls] += Extent(0, Int128(rest.calls))
+            if rest.calls > 0 { result[.reached].high = 1 }
+            result[.slmTokens] += Extent(0, rest.slmTokens)
+            for model in tables.indices { result.addCost(rest.cost(tables[model], self, 0..<0), model) }
+        }
+        result.close()
+        return result
+    }
+
+    private func unknownRelay(_ change: AnswerChange) -> ReplayedRequest {
+        unknown(slm: true, llm: change, answers: request.choices)
+    }
+}
