@@ -86,12 +86,12 @@ package struct ShadowSums: Sendable, Equatable {
     private static let squareUnit = 0x1p32
 
     /// All requests that could have been drawn.
-    package private(set) var population = 0
-    package private(set) var sampled = 0
-    package private(set) var malformed = 0
-    private var weighted: Int128 = 0
-    private var weights: Int128 = 0
-    private var variance: Int128 = 0
+    package internal(set) var population = 0
+    package internal(set) var sampled = 0
+    package internal(set) var malformed = 0
+    var weighted: Int128 = 0
+    var weights: Int128 = 0
+    var variance: Int128 = 0
 
     package init() {}
 

@@ -55,11 +55,11 @@ package struct OffPolicySums: Sendable, Equatable {
 
     /// Weights are cut at this for the clipped estimate; nil for none.
     package let clip: Double?
-    package private(set) var count = 0
-    package private(set) var unsupported = 0
-    package private(set) var malformed = 0
-    package private(set) var maximumWeight = 0.0
-    private var sums = [Int128](repeating: 0, count: Term.allCases.count)
+    package internal(set) var count = 0
+    package internal(set) var unsupported = 0
+    package internal(set) var malformed = 0
+    package internal(set) var maximumWeight = 0.0
+    var sums = [Int128](repeating: 0, count: Term.allCases.count)
 
     enum Term: Int, CaseIterable {
         case weight, weighted, clipped, robust

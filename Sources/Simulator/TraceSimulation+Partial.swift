@@ -26,6 +26,7 @@ extension TraceSimulation {
         sources.formUnion(other.sources)
         try checkSources()
         log.merge(other.log)
+        exploration.merge(other.exploration)
         for (name, sums) in other.groups {
             var own = groups.removeValue(forKey: name) ?? emptyGroup
             own.merge(sums)
@@ -54,6 +55,7 @@ extension TraceSimulation {
         writer.put(sources.count)
         for source in sources.sorted() { writer.put(source) }
         log.encode(&writer)
+        exploration.encode(&writer)
         writer.put(groups.count)
         for (name, sums) in groups.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
             writer.put(name)
@@ -104,6 +106,7 @@ extension TraceSimulation {
         }
         for _ in 0..<(try reader.count()) { sources.insert(try reader.text()) }
         log = try LogSums(&reader)
+        try exploration.take(&reader)
         for _ in 0..<(try reader.count()) {
             let name = try reader.text()
             groups[name] = try GroupSums(&reader, leaves: plan.leaves.count, costModels: plan.tables.count)

@@ -23,6 +23,7 @@ package struct TraceSimulation: Sendable {
     var groups: [String: GroupSums] = [:]
     var clusters: ClusterTable
     var log = LogSums()
+    var exploration: ExplorationSums
     /// By leaf; nil for those that are no budgets.
     var budgets: [BudgetReplay?]
     /// The last request of each tenant that met a budget.
@@ -33,6 +34,7 @@ package struct TraceSimulation: Sendable {
         let plan = try ReplayPlan(scenario)
         self.plan = plan
         clusters = ClusterTable(width: ClusterColumn.width(plan))
+        exploration = ExplorationSums(plan)
         budgets = plan.leaves.map { leaf in
             if case .budgets(let rules) = leaf { BudgetReplay(rules) } else { nil }
         }
@@ -76,6 +78,7 @@ package struct TraceSimulation: Sendable {
         if isPaired { paired += 1 }
         let scores = scores(of: request)
         if scores.contains(where: { $0.value == nil }) { unscored += 1 }
+        exploration.add(replay, scores: scores)
         var affected: Set<Int> = []
         let group = try group(request)
         let place = plan.scenario.replicates > 0 ? clusters.place(clusterHash(request)) : nil

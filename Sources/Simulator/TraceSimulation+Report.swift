@@ -1,0 +1,225 @@
+internal import Accounting
+
+/// The report: what was asked of which requests, then the replayable fraction, then everything else.
+extension TraceSimulation {
+    package func report() -> Report {
+        let sums = whole
+        let answers = answers(sums)
+        let intervals = PolicyIntervals(self)
+        var report = Report(title: plan.scenario.title)
+        report.coverage = coverage
+        if outside > 0 { report.exclusions.append(Report.Exclusion("not selected", requests: outside)) }
+        if unscored > 0 {
+            report.exclusions.append(Report.Exclusion("without a score of a threshold", requests: unscored))
+        }
+        report.definitions = definitions
+        report.warnings = warnings(answers, sums)
+        report.sections = [
+            replayableSection(answers), policySection(answers, intervals), costSection(answers, sums),
+            ratioSection(sums),
+        ]
+        if paired > 0 { report.sections += [matchedSection(answers, sums, intervals), qualitySection(answers, sums)] }
+        if plan.scenario.groupBy != nil { report.sections.append(groupSection()) }
+        report.sections.append(positionSection)
+        report.sections += budgetSections
+        if let section = explorationSection { report.sections.append(section) }
+        return report
+    }
+
+    private var coverage: [(name: String, value: String)] {
+        var coverage = [
+            (name: "requests", value: "\(seen - outside) of \(seen)"),
+            (name: "judged", value: "\(judged) of \(seen - outside)"),
+            (name: "answers of both models alone known", value: "\(paired) of \(seen - outside)"),
+        ]
+        if let first, let last { coverage.append((name: "arrived", value: "\(first.rfc3339) to \(last.rfc3339)")) }
+        let limits = plan.scenario.relay
+        coverage.append(
+            (
+                name: "relay limits",
+                value: "max_calls \(limits.calls), max_call_tokens \(limits.callTokens), max_malformed "
+                    + "\(limits.malformed), max_tokens \(limits.answerTokens.map(String.init) ?? "none")"
+                    + (limits.budgetsRefuse ? ", budgets may refuse" : "")
+            ))
+        coverage.append((name: "seed", value: String(plan.scenario.seed)))
+        return coverage
+    }
+
+    private var definitions: [Report.Definition] {
+        [
+            Report.Definition(
+                "replayable", "everything about the request under the policy follows from the log or was measured"),
+            Report.Definition(
+                "same draws",
+                "a model that is shown the same text writes the same tokens, whatever the limit (prefix property); "
+                    + "forbidding commands changes nothing where none would be written; failures and departures happen "
+                    + "at the same places. Bounds rest on this and on the relay's limits"),
+            Report.Definition(
+                "accuracy", "of the requests with a verdict; of what was never written nothing is assumed (Manski)"),
+            Report.Definition(
+                "cap per request", "on the calls of one answer together; an answer of the LLM alone is no call"),
+            Report.Definition(
+                "answers that were not logged",
+                "are priced with the prompt_tokens of the request as their prompt"),
+            Report.Definition("verdict of several answers", "their mean, to the millionth"),
+        ] + CallRatios.definitions
+    }
+
+    private func warnings(_ answers: [PolicyAnswer], _ sums: GroupSums) -> [String] {
+        var warnings: [String] = []
+        let requests = seen - outside
+        if requests > 0, judged < requests {
+            warnings.append(
+                "\(requests - judged) of \(requests) requests have no verdict and are in no accuracy; verdicts are seldom "
+                    + "missing at random")
+        }
+        for (index, table) in plan.tables.enumerated() {
+            let missing = sums.all[ReplayPlan.asLogged].unpriced[index]
+            guard missing > 0 else { continue }
+            warnings.append(
+                "\(table.model.name): \(missing) requests have no price or no prompt count, so no total is given")
+        }
+        if case .request = plan.scenario.cluster {
+            warnings.append(
+                "intervals take requests as independent; set cluster to tenant or to a tag such as question if they are not"
+            )
+        }
+        if judged > 0, judged < 1000 { warnings.append("\(judged) verdicts: a difference of 3 points may be noise") }
+        for case .threshold(let score, _) in plan.leaves {
+            warnings.append(
+                "thresholds on \(score) look better on the log that they were chosen on than on new requests")
+        }
+        return warnings
+    }
+
+    private func replayableSection(_ answers: [PolicyAnswer]) -> Section {
+        var table = Table(columns: [
+            Table.Column("policy", "policy"), Table.Column("replayable", "replayable", decimals: 4),
+            Table.Column("requests", "requests"), Table.Column("rerun", "to run again"), Table.Column("why", "why"),
+        ])
+        for answer in answers {
+            guard let totals = answer.totals else {
+                table.rows.append([.text(answer.name), .none, .none, .none, .text(answer.note)])
+                continue
+            }
+            let share = Number.quotient(totals.replayable, totals.requests)
+            let rest = totals.requests - totals.replayable
+            table.rows.append([
+                .text(answer.name), .exact(share, .share), .count(totals.requests, .requests), .count(rest, .requests),
+                .text(rest > 0 ? answer.reason : ""),
+            ])
+        }
+        return Section(
+            name: "replayable", title: "Replayable fraction",
+            notes: ["Requests to run again are listed by --rerun-list."], table: table)
+    }
+
+    private func policySection(_ answers: [PolicyAnswer], _ intervals: PolicyIntervals) -> Section {
+        var table = Table(columns: [
+            Table.Column("policy", "policy"), Table.Column("basis", "requests"),
+            Table.Column("accuracy", "accuracy", decimals: 4),
+            Table.Column("accuracy_change", "change as logged", decimals: 4),
+            Table.Column("llm_tokens", "LLM tokens"), Table.Column("slm_tokens", "SLM tokens"),
+            Table.Column("call_ratio", "call ratio, pooled", decimals: 6),
+            Table.Column("mean_call_ratio", "call ratio, mean of ratios", decimals: 6),
+            Table.Column("calls", "calls"), Table.Column("reached", "requests with an LLM token", decimals: 4),
+            Table.Column("refused", "refused"), Table.Column("degraded", "degraded"), Table.Column("note", "note"),
+        ])
+        let logged = [false, true].map { self.totals(ReplayPlan.asLogged, whole, paired: $0) }
+        for answer in answers {
+            guard let totals = answer.totals else {
+                let unknown = Table.Cell.finding(.unknown(.share, reason: answer.note))
+                table.rows.append(
+                    [.text(answer.name), .none, unknown] + Array(repeating: .none, count: 9) + [.text(answer.note)])
+                continue
+            }
+            let why = answer.reason
+            func cell(_ range: PolicyTotals.Range?, _ unit: Unit, _ interval: Interval? = nil) -> Table.Cell {
+                range.map { .finding($0.finding(unit, reason: why, interval: interval)) } ?? .none
+            }
+            let base = logged[answer.isPaired ? 1 : 0].accuracy?.exact
+            let change = totals.accuracy.flatMap { range in
+                base.map { base in PolicyTotals.Range(low: range.low - base, high: range.high.map { $0 - base }) }
+            }
+            table.rows.append([
+                .text(answer.name), .text(answer.isPaired ? "both models known" : "all"),
+                cell(totals.accuracy, .share, intervals.accuracy(answer)),
+                cell(change, .share, intervals.change(answer)),
+                cell(totals[.llmTokens], .tokens), cell(totals[.slmTokens], .tokens),
+                cell(totals.callRatio, .share, intervals.callRatio(answer)), cell(totals.meanCallRatio, .share),
+                cell(totals[.calls], .calls), cell(totals.requestShare, .share), cell(totals[.refused], .requests),
+                cell(totals[.degraded], .requests), .text(note(answer)),
+            ])
+        }
+        return Section(name: "policies", title: "Policies", table: table)
+    }
+
+    private func note(_ answer: PolicyAnswer) -> String {
+        let share = answer.share.map { "share \(Decimals.text($0.double, decimals: 6))" }
+        return [share ?? "", answer.note].filter { !$0.isEmpty }.joined(separator: "; ")
+    }
+
+    /// The totals of every cost model, side by side.
+    private func costSection(_ answers: [PolicyAnswer], _ sums: GroupSums) -> Section {
+        var columns = [Table.Column("policy", "policy"), Table.Column("basis", "requests")]
+        for (index, table) in plan.tables.enumerated() {
+            let decimals = table.scale == 1 ? nil : 3
+            columns.append(Table.Column("cost_\(index)", table.model.name, decimals: decimals))
+            columns.append(Table.Column("cost_\(index)_of_logged", "of as logged", decimals: 4))
+        }
+        var table = Table(columns: columns)
+        for answer in answers {
+            guard let totals = answer.totals else { continue }
+            var row: [Table.Cell] = [.text(answer.name), .text(answer.isPaired ? "both models known" : "all")]
+            let logged = self.totals(ReplayPlan.asLogged, sums, paired: answer.isPaired)
+            for (index, prices) in plan.tables.enumerated() {
+                guard totals.unpriced[index] == 0 else {
+                    let why =
+                        "\(totals.unpriced[index]) requests have no price or no prompt count in \(prices.model.name)"
+                    row += [.finding(.unknown(prices.unit, reason: why)), .none]
+                    continue
+                }
+                let range = totals[cost: index]
+                let why =
+                    prices.isRecorded && !answer.isAsLogged
+                    ? "recorded costs are of what was served" : answer.costReason
+                row.append(.finding(range.finding(prices.unit, reason: why, scale: prices.scale)))
+                let base = logged[cost: index].exact.flatMap { $0 == .zero ? nil : $0 }
+                let ratio = base.map { base in
+                    PolicyTotals.Range(
+                        low: range.low.divided(by: base) ?? .zero, high: range.high.flatMap { $0.divided(by: base) })
+                }
+                row.append(ratio.map { .finding($0.finding(.ratio, reason: why)) } ?? .none)
+            }
+            table.rows.append(row)
+        }
+        return Section(
+            name: "costs", title: "Cost models side by side",
+            notes: plan.tables.isEmpty ? ["The scenario has no cost model."] : [], table: table)
+    }
+
+    private func ratioSection(_ sums: GroupSums) -> Section {
+        var table = Table(columns: [
+            Table.Column("definition", "call ratio as logged"), Table.Column("value", "value", decimals: 6),
+        ])
+        let logged = totals(ReplayPlan.asLogged, sums, paired: false)
+        let counted = Int128(logged.requests) - self.log.empty
+        let requested = counted > 0 ? Number.quotient(self.log.requestedShare, counted * Quantity.shareScale) : nil
+        for (name, value) in [
+            ("pooled", logged.callRatio.exact), ("mean of ratios", logged.meanCallRatio?.exact),
+            ("requested", requested), ("request share", logged.requestShare?.exact),
+        ] {
+            table.rows.append([.text(name), .exact(value, .share)])
+        }
+        return Section(name: "call_ratios", title: "Call ratios, by definition", table: table)
+    }
+}
+
+extension PolicyAnswer {
+    var isAsLogged: Bool { counterfactual == .asLogged }
+
+    /// Why a cost is not exact.
+    var costReason: String {
+        reason + (isAsLogged ? "" : "; without an upper end for SLM tokens (relay.max_tokens) costs of them have none")
+    }
+}

@@ -1,0 +1,259 @@
+internal import Accounting
+
+/// The sections that stand where there is something to say in them.
+extension TraceSimulation {
+    /// Each policy beside random routers on the same requests.
+    func matchedSection(_ answers: [PolicyAnswer], _ sums: GroupSums, _ intervals: PolicyIntervals) -> Section {
+        let quantity = plan.scenario.matched
+        var table = Table(columns: [
+            Table.Column("policy", "policy"), Table.Column("accuracy", "accuracy", decimals: 4),
+            Table.Column("share", "share of the random router at the same \(quantity.rawValue)", decimals: 6),
+            Table.Column("random", "its accuracy", decimals: 4), Table.Column("gain", "gain", decimals: 4),
+            Table.Column("p_star", "p* at the same accuracy", decimals: 6), Table.Column("status", "status"),
+            Table.Column("reduction", "reduction", decimals: 6),
+        ])
+        let slm = totals(ReplayPlan.slmOnly, sums, paired: true).accuracy?.exact
+        let llm = totals(ReplayPlan.llmOnly, sums, paired: true).accuracy?.exact
+        for answer in answers {
+            guard let leaf = answer.leaf, !plan.leaves[leaf].isOrdered, let slm, let llm else { continue }
+            let policy = totals(leaf, sums, paired: true)
+            guard let accuracy = policy.accuracy else { continue }
+            guard let exact = accuracy.exact, let match = match(policy, sums) else {
+                table.rows.append(
+                    [.text(answer.name), .finding(accuracy.finding(.share, reason: answer.reason))]
+                        + Array(repeating: .none, count: 4) + [.text("accuracy is not exact"), .none])
+                continue
+            }
+            let share = matchedShare(quantity, policy, sums)
+            let random = share.map { slm + $0 * (llm - slm) }
+            let spent = quantity == .llmTokens ? policy.callRatio.exact : share
+            table.rows.append([
+                .text(answer.name), .exact(exact, .share), .exact(share, .share), .exact(random, .share),
+                .exact(random.map { exact - $0 }, .share), .share(match), .status(match),
+                .exact(spent.flatMap { match.reduction(llmShare: $0) }, .share),
+            ])
+        }
+        return Section(
+            name: "matched", title: "Matched cost: \(quantity.rawValue)",
+            notes: [
+                "On the \(paired) requests whose answers by both models alone are known.",
+                quantity == .llmTokens
+                    ? "The reduction compares the share of LLM tokens with p*, a share of requests, as the paper does."
+                    : "The reduction compares the request share that costs the same with p*.",
+            ], table: table)
+    }
+
+    /// Accuracy against cost.
+    func qualitySection(_ answers: [PolicyAnswer], _ sums: GroupSums) -> Section {
+        let money = plan.tables.firstIndex { $0.matches(.money) }
+        func x(_ totals: PolicyTotals) -> Double? {
+            guard let money else { return totals.callRatio.exact?.double }
+            guard totals.unpriced[money] == 0, totals.requests > 0 else { return nil }
+            return totals[cost: money].exact.map { $0.double / 1e12 / Double(totals.requests) * 1000 }
+        }
+        func point(_ totals: PolicyTotals, _ label: String) -> Plot.Point? {
+            guard let x = x(totals), let accuracy = totals.accuracy, let high = accuracy.high else { return nil }
+            let isExact = accuracy.exact != nil
+            return Plot.Point(
+                x: x, y: isExact ? accuracy.low.double : (accuracy.low.double + high.double) / 2,
+                low: isExact ? nil : accuracy.low.double, high: isExact ? nil : high.double, label: label)
+        }
+        let line = [ReplayPlan.slmOnly, ReplayPlan.llmOnly].compactMap {
+            point(totals($0, sums, paired: true), $0 == ReplayPlan.slmOnly ? "SLM only" : "LLM only")
+        }
+        let points = answers.compactMap { answer -> Plot.Point? in
+            if let leaf = answer.leaf, !plan.leaves[leaf].isOrdered {
+                return point(totals(leaf, sums, paired: true), answer.name)
+            }
+            return answer.isPaired ? answer.totals.flatMap { point($0, answer.name) } : nil
+        }
+        let plot = Plot(
+            xTitle: money.map { "dollars for 1,000 requests (\(plan.tables[$0].model.name))" } ?? "call ratio, pooled",
+            yTitle: "accuracy",
+            series: [
+                Plot.Series("random router", .dashedLine, line), Plot.Series("policies", .points, points),
+            ])
+        return Section(
+            name: "quality", title: "Accuracy against cost",
+            notes: ["On the requests whose answers by both models alone are known."], plot: plot)
+    }
+
+    /// Each group under each policy that is followed request by request.
+    func groupSection() -> Section {
+        var table = Table(columns: [
+            Table.Column("group", plan.scenario.groupBy ?? ""), Table.Column("policy", "policy"),
+            Table.Column("requests", "requests"), Table.Column("replayable", "replayable", decimals: 4),
+            Table.Column("accuracy", "accuracy", decimals: 4), Table.Column("llm_tokens", "LLM tokens"),
+            Table.Column("call_ratio", "call ratio, pooled", decimals: 6),
+        ])
+        let order = groups.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        for (name, sums) in order {
+            for answer in answers(sums) {
+                guard let totals = answer.totals, totals.requests > 0 else { continue }
+                let why = answer.reason
+                table.rows.append([
+                    .text(name), .text(answer.name), .count(totals.requests, .requests),
+                    .exact(Number.quotient(totals.replayable, totals.requests), .share),
+                    totals.accuracy.map { .finding($0.finding(.share, reason: why)) } ?? .none,
+                    .finding(totals[.llmTokens].finding(.tokens, reason: why)),
+                    .finding(totals.callRatio.finding(.share, reason: why)),
+                ])
+            }
+        }
+        let points = order.enumerated().compactMap { index, group -> Plot.Point? in
+            let logged = PolicyTotals(group.value.all[ReplayPlan.asLogged], scale: 1)
+            return logged.callRatio.exact.map { Plot.Point(x: Double(index), y: $0.double) }
+        }
+        let plot = Plot(
+            xTitle: plan.scenario.groupBy ?? "", yTitle: "call ratio, pooled", categories: order.map(\.key),
+            series: [Plot.Series("as logged", .bars, points)])
+        return Section(
+            name: "groups", title: "By \(plan.scenario.groupBy ?? "")", table: table,
+            plot: order.count <= 40 ? plot : nil)
+    }
+
+    /// Where in the answers the calls fall.
+    var positionSection: Section {
+        var table = Table(columns: [
+            Table.Column("place", "place in the answer"), Table.Column("calls", "calls"),
+            Table.Column("tokens", "LLM tokens"),
+        ])
+        let names = (0..<LogSums.positions).map { "\($0 * 10)-\($0 * 10 + 10) %" }
+        for (place, name) in names.enumerated() {
+            table.rows.append([
+                .text(name), .exact(.whole(log.calls[place]), .calls), .exact(.whole(log.callTokens[place]), .tokens),
+            ])
+        }
+        let points = log.calls.enumerated().map { Plot.Point(x: Double($0), y: Double($1)) }
+        return Section(
+            name: "positions", title: "Where in the answers the calls fall",
+            notes: ["By the visible tokens before the call, of all visible tokens of the answer; as logged."],
+            table: table,
+            plot: Plot(
+                xTitle: "place in the answer", yTitle: "calls", categories: names,
+                series: [Plot.Series("as logged", .bars, points)]))
+    }
+
+    /// What became of each budget, and when.
+    var budgetSections: [Section] {
+        plan.scenario.policies.compactMap { policy in
+            guard case .budgets(let rules) = policy.counterfactual,
+                let leaf = plan.leaves.firstIndex(of: .budgets(rules)), let replay = budgets[leaf]
+            else { return nil }
+            return Section(
+                name: "budgets_"
+                    + policy.name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0.lowercased() : "_" }
+                    .joined(), title: "Budgets: \(policy.name)",
+                notes: [
+                    "Requests are taken one after the other, in the order of arrival; nobody tries again, and nobody "
+                        + "leaves because of a refusal."
+                ], table: budgetTable(replay), plot: budgetPlot(replay))
+        }
+    }
+
+    private func budgetTable(_ replay: BudgetReplay) -> Table {
+        var table = Table(columns: [
+            Table.Column("tenant", "tenant"), Table.Column("window", "window"), Table.Column("start", "from"),
+            Table.Column("limit", "limit"), Table.Column("used", "used"), Table.Column("requests", "requests"),
+            Table.Column("refused", "refused"), Table.Column("degraded", "degraded"),
+            Table.Column("exhausted", "used up"),
+        ])
+        for (key, period) in replay.periods.sorted(by: { $0.key < $1.key }) {
+            let rule = replay.rules[key.rule]
+            let used = Finding.bounded(
+                .whole(period.used.low), .whole(period.used.high), .tokens,
+                reason: "a call that the log refused might be made")
+            table.rows.append([
+                .text(key.tenant), .text(rule.window.rawValue),
+                .text(rule.window == .total ? "" : Timestamp(microseconds: key.start).rfc3339),
+                .count(rule.tokens, .tokens), .finding(used), .count(period.requests, .requests),
+                .count(period.refused, .requests), .count(period.degraded, .requests),
+                period.exhausted.map { .text(Timestamp(microseconds: $0).rfc3339) } ?? .none,
+            ])
+        }
+        return table
+    }
+
+    /// What is left of each budget at the end of each of its windows, as a share of it.
+    private func budgetPlot(_ replay: BudgetReplay) -> Plot? {
+        let periods = replay.periods.sorted { $0.key < $1.key }
+        let names = Set(periods.map(\.key.tenant)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        guard let start = periods.map(\.key.start).min(), names.count <= 12 else { return nil }
+        var series: [Plot.Series] = []
+        for (index, rule) in replay.rules.enumerated() where rule.tokens > 0 {
+            for name in names {
+                let own = periods.filter { $0.key.tenant == name && $0.key.rule == index }
+                let points = own.map { period in
+                    Plot.Point(
+                        x: Double(period.key.start - start) / 3_600_000_000,
+                        y: 1 - Double(period.value.used.low) / Double(rule.tokens))
+                }
+                if !points.isEmpty { series.append(Plot.Series("\(name), \(rule.window.rawValue)", .steps, points)) }
+            }
+        }
+        return Plot(xTitle: "hours", yTitle: "share of the budget that is left at the window's end", series: series)
+    }
+
+    /// Estimates where the log drew its policy, or ran models beside it.
+    var explorationSection: Section? {
+        let sums = exploration
+        guard sums.estimates.contains(where: { $0.count > 0 }) || sums.slm.sampled + sums.llm.sampled > 0 else {
+            return nil
+        }
+        var table = Table(columns: [
+            Table.Column("target", "policy"), Table.Column("estimator", "estimator"),
+            Table.Column("accuracy", "accuracy", decimals: 4), Table.Column("sample", "requests"),
+            Table.Column("effective", "effective sample", decimals: 1),
+            Table.Column("weight", "largest weight", decimals: 2), Table.Column("note", "note"),
+        ])
+        for (index, target) in sums.targets.enumerated() where sums.estimates[index].count > 0 {
+            explain(target, sums.estimates[index], sums.matching[index], &table)
+        }
+        for (name, shadow) in [("SLM only", sums.slm), ("LLM only", sums.llm)] {
+            guard let estimate = shadow.horvitzThompson else { continue }
+            let interval = estimate.standardError.map {
+                Statistics.normal(mean: .real(estimate.value), standardError: $0, of: "design")
+            }
+            for (estimator, value, interval) in [
+                ("Horvitz-Thompson", Number.real(estimate.value), interval), ("Hájek", shadow.hajek ?? .zero, nil),
+            ] {
+                table.rows.append([
+                    .text(name), .text(estimator),
+                    .finding(.estimated(value, .share, estimator: estimator + " on shadow runs", interval: interval)),
+                    .count(shadow.sampled, .requests), .none, .none, .none,
+                ])
+            }
+        }
+        return Section(
+            name: "off_policy", title: "Off-policy estimates",
+            notes: ["Estimates, not bounds: right on average if the logged probabilities are."], table: table)
+    }
+
+    private func explain(
+        _ target: ExplorationSums.Target, _ sums: OffPolicySums, _ matching: Int, _ table: inout Table
+    ) {
+        func refuse(_ reason: String) {
+            table.rows.append([
+                .text(target.name), .text("IPS"), .finding(.unknown(.share, reason: reason)),
+                .count(sums.count, .requests), .none, .none, .text(reason),
+            ])
+        }
+        guard matching > 0 else { return refuse("no logged request took an action of this policy") }
+        do throws(OffPolicyEstimates.Refusal) {
+            let estimates = try OffPolicyEstimates(sums)
+            let warning = estimates.warnings.joined(separator: "; ")
+            for (name, value) in [
+                ("IPS", estimates.ips.value), ("SNIPS", estimates.snips.value),
+                ("IPS clipped at 5", estimates.clipped),
+            ] {
+                table.rows.append([
+                    .text(target.name), .text(name), .finding(.estimated(.real(value), .share, estimator: name)),
+                    .count(sums.count, .requests), .exact(estimates.effectiveSampleSize, .requests),
+                    .exact(estimates.maximumWeight, .ratio), .text(warning),
+                ])
+            }
+        } catch {
+            refuse(error.description)
+        }
+    }
+}
