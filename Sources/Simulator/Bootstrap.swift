@@ -48,9 +48,12 @@ package struct Bootstrap: Sendable, Equatable {
     package var replicates: Int
     package var level: ConfidenceLevel
 
+    /// More replicates than this are not drawn; callers refuse to be asked for them.
+    package static let replicateLimit = 1_000_000
+
     package init(seed: UInt64, replicates: Int = 2_000, level: ConfidenceLevel = .ninetyFive) {
         self.seed = seed
-        self.replicates = max(0, replicates)
+        self.replicates = replicates
         self.level = level
     }
 
@@ -58,6 +61,7 @@ package struct Bootstrap: Sendable, Equatable {
     package func sums(_ clusters: ClusterSums) -> [Int128] {
         let (count, width) = (clusters.count, clusters.width)
         guard count > 0 else { return [] }
+        let replicates = min(max(0, replicates), Bootstrap.replicateLimit)
         var generator = SplitMix64(seed: seed)
         var sums = [Int128](repeating: 0, count: replicates * width)
         for start in stride(from: 0, to: sums.count, by: width) {
@@ -87,14 +91,14 @@ package struct Bootstrap: Sendable, Equatable {
         guard let ends = Bootstrap.nearestRanks(values, level: level), undefined * 100 <= replicates else { return nil }
         let note = undefined == 0 ? "" : ", \(undefined) of them undefined and left out"
         return Interval(
-            low: ends.low, high: ends.high, level: level.share,
+            low: ends.low.reduced, high: ends.high.reduced, level: level.share,
             method: "paired bootstrap by \(what), \(replicates) replicates\(note), seed \(seed), nearest rank")
     }
 
     /// The order statistics that bound the middle `level` of the values; nil when there are none.
     package static func nearestRanks(_ values: [Number], level: ConfidenceLevel) -> (low: Number, high: Number)? {
         guard !values.isEmpty else { return nil }
-        let sorted = values.sorted { $0.double < $1.double }
+        let sorted = values.map { (key: $0.double, number: $0) }.sorted { $0.key < $1.key }.map(\.number)
         return (
             sorted[rank(values.count, 1000 - level.rawValue) - 1], sorted[rank(values.count, 1000 + level.rawValue) - 1]
         )

@@ -61,19 +61,21 @@ extension Number {
         return self * inverse
     }
 
-    /// Less than zero, zero or more: the sign of the difference. Sorting by it is exact where the numbers are.
-    package func compared(to other: Number) -> Int {
+    /// -1, 0 or 1: the sign of the difference, exact where the numbers are. Nil where one is NaN.
+    package func compared(to other: Number) -> Int? {
         let difference = self - other
-        if let fraction = difference.fraction {
-            return fraction.numerator.signum() == -1 ? -1 : fraction.numerator == 0 ? 0 : 1
-        }
-        return difference.double < 0 ? -1 : difference.double > 0 ? 1 : 0
+        if let fraction = difference.fraction { return Int(fraction.numerator.signum()) }
+        let real = difference.double
+        return real < 0 ? -1 : real > 0 ? 1 : real == 0 ? 0 : nil
     }
 
-    package static func < (left: Number, right: Number) -> Bool { left.compared(to: right) < 0 }
-    package static func > (left: Number, right: Number) -> Bool { left.compared(to: right) > 0 }
-    package static func <= (left: Number, right: Number) -> Bool { left.compared(to: right) <= 0 }
-    package static func >= (left: Number, right: Number) -> Bool { left.compared(to: right) >= 0 }
+    package static func < (left: Number, right: Number) -> Bool { left.compared(to: right) == -1 }
+    package static func > (left: Number, right: Number) -> Bool { left.compared(to: right) == 1 }
+    package static func <= (left: Number, right: Number) -> Bool { left < right || left.compared(to: right) == 0 }
+    package static func >= (left: Number, right: Number) -> Bool { left > right || left.compared(to: right) == 0 }
+
+    /// In lowest terms, which is how arithmetic leaves numbers.
+    package var reduced: Number { self + .zero }
 
     /// The square root, in floating point; zero for what is not positive.
     package var squareRoot: Number { .real(max(0, double).squareRoot()) }

@@ -70,7 +70,8 @@ package struct PairColumns: Sendable, Equatable {
         for role in Role.allCases {
             let wanted = names[role].map { [$0] } ?? [role.rawValue] + role.aliases
             let found = wanted.compactMap { header.firstIndex(of: $0) }
-            if found.count > 1 {
+            // Nothing is computed from a name of the question, so that any of several will do.
+            if found.count > 1, role != .id {
                 throw SimulationError(
                     .data, role.rawValue,
                     "the columns \(found.map { header[$0] }.joined(separator: " and ")) both could be it; "

@@ -99,14 +99,15 @@ extension PairContext {
                 .exact(judge.falseAccept, .share), .exact(judge.falseReject, .share),
                 .exact(cascade.accuracy, .share), .exact(cascade.llmCalls, .calls), .exact(share, .share),
                 hasMoney ? .exact(cascade.cost, .picoDollars) : .none,
-                .exact(comparison.resourceEquivalent, .share), .share(comparison.match), .status(comparison.match),
+                .exact(comparison.resourceEquivalent, .share), hasMoney ? atCost(cascade.cost, costs) : .none,
+                .share(comparison.match), .status(comparison.match),
             ]
         }
         return Section(
             name: "cascade", title: "SLM first, then the LLM when a judge says wrong",
             notes: [
                 "expected values; the judge errs independently with these rates and costs nothing here",
-                "random router matched by requests that the LLM answers",
+                "random routers: one with the same share of requests for the LLM, one with the same bill",
             ],
             table: Table(
                 columns: [
@@ -116,8 +117,19 @@ extension PairContext {
                     Table.Column("llm_calls", "LLM calls", decimals: 2),
                     Table.Column("share", "of requests", decimals: 10),
                     Table.Column("cost", "expected cost, $", decimals: 6),
-                    Table.Column("random_accuracy", "random router at that share", decimals: 10),
+                    Table.Column("random_accuracy", "random router, same requests", decimals: 10),
+                    Table.Column("random_accuracy_money", "random router, same money", decimals: 10),
                     Table.Column("matched_share", "p*", decimals: 10), Table.Column("status", "case"),
                 ], rows: rows))
+    }
+
+    /// The accuracy of the random router with this bill. One that costs more than either model has none.
+    private func atCost(_ cost: Number, _ costs: PairCosts) -> Table.Cell {
+        let share = MatchedCost.requestShare(
+            cost: cost, slmCost: .whole(costs.slmTotal), llmCost: .whole(costs.llmTotal))
+        guard let share, share >= .zero, share <= .one else {
+            return .finding(.unknown(.share, reason: "no random router has this bill"))
+        }
+        return .exact(RandomRouter.accuracy(counts, share: share), .share)
     }
 }

@@ -66,10 +66,10 @@ extension PairContext {
                     Table.Column("cost", "expected cost, $", decimals: 6),
                     Table.Column("cost_share", "of the LLM's bill", decimals: 12),
                 ])
-        let rows = options.shares.map { share in
+        let rows = zip(options.shares, randomIntervals).map { share, interval in
             var row: [Table.Cell] = [
                 .exact(share, .share),
-                .exact(RandomRouter.accuracy(counts, share: share), .share, interval: randomInterval(share)),
+                .exact(RandomRouter.accuracy(counts, share: share), .share, interval: interval),
                 .exact(RandomRouter.coinDeviation(counts, share: share), .share),
                 .exact(RandomRouter.fixedDeviation(counts, share: share), .share),
                 .exact(tokenShare(share), .share),
@@ -110,9 +110,9 @@ extension PairContext {
                 Plot.Series("worst, exactly q", .line, worstCurve),
                 Plot.Series(
                     "random router, intervals", .points,
-                    options.shares.compactMap { share in
+                    zip(options.shares, randomIntervals).compactMap { share, interval in
                         RandomRouter.accuracy(counts, share: share).map {
-                            Plot.Point(share, $0, interval: randomInterval(share))
+                            Plot.Point(share, $0, interval: interval)
                         }
                     }),
             ])

@@ -12,6 +12,9 @@ struct PairContext {
     /// Of the requests; nil when each is its own cluster.
     let largestCluster: Number?
 
+    /// Of a random router at each of the options' shares.
+    private(set) var randomIntervals: [Interval?] = []
+
     static let width = 3
 
     init(_ table: PairTable, _ options: PairOptions) throws(SimulationError) {
@@ -33,6 +36,7 @@ struct PairContext {
         clusterName = clusters.name
         largestCluster = clusters.largest
         sums = options.bootstrap.sums(clusters.sums)
+        randomIntervals = options.shares.map(randomInterval)
     }
 
     var intervalMethod: String {
@@ -42,12 +46,27 @@ struct PairContext {
             + "\(bootstrap.replicates) replicates, SplitMix64 seed \(bootstrap.seed), nearest rank"
     }
 
-    /// The interval of slmRight · a + llmRight · b over the drawn requests.
+    /// The interval of (slmRight · a + llmRight · b) / requests over the drawn requests.
     func interval(slm a: Number, llm b: Number) -> Interval? {
         options.bootstrap.interval(sums: sums, width: PairContext.width, of: clusterName) { sums in
             let first = sums.startIndex
-            return (.whole(sums[first + 1]) * a + .whole(sums[first + 2]) * b).divided(by: .whole(sums[first]))
+            return PairContext.share(sums[first + 1], a, sums[first + 2], b, of: sums[first])
         }
+    }
+
+    /// Thousands of these are made for an interval and two are kept, so that they are not reduced.
+    private static func share(_ x: Int128, _ a: Number, _ y: Int128, _ b: Number, of total: Int128) -> Number? {
+        guard let first = a.fraction, let second = b.fraction, first.denominator == second.denominator, total > 0
+        else { return (.whole(x) * a + .whole(y) * b).divided(by: .whole(total)) }
+        let products = [
+            x.multipliedReportingOverflow(by: first.numerator), y.multipliedReportingOverflow(by: second.numerator),
+            total.multipliedReportingOverflow(by: first.denominator),
+        ]
+        let (sum, overflow) = products[0].partialValue.addingReportingOverflow(products[1].partialValue)
+        guard !overflow, products.allSatisfy({ !$0.overflow }) else {
+            return (.whole(x) * a + .whole(y) * b).divided(by: .whole(total))
+        }
+        return .ratio(sum, products[2].partialValue)
     }
 
     /// A random router's accuracy with its interval.

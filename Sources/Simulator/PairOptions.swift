@@ -62,7 +62,7 @@ package struct PairOptions: Sendable, Equatable {
 
     package init(source: String) { self.source = source }
 
-    /// Throws for shares and rates outside 0 to 1 and for prices below zero.
+    /// Throws for shares and rates outside 0 to 1, prices below zero and more replicates than are drawn.
     func validate() throws(SimulationError) {
         for (field, values) in [
             ("random_router", shares), ("token_shares", tokenShares), ("gap_parts", gapParts),
@@ -73,6 +73,10 @@ package struct PairOptions: Sendable, Equatable {
                 throw SimulationError(
                     .scenario, field, "\(Decimals.text(wrong, decimals: 6)) is no share; give numbers from 0 to 1")
             }
+        }
+        guard (0...Bootstrap.replicateLimit).contains(bootstrap.replicates) else {
+            throw SimulationError(
+                .scenario, "replicates", "give a whole number from 0 to \(Bootstrap.replicateLimit)")
         }
         if let prices {
             let all = [prices.slmInput, prices.slmOutput, prices.llmInput, prices.llmOutput]

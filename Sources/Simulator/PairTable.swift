@@ -115,7 +115,7 @@ package struct PairTable: Sendable, Equatable {
         }
     }
 
-    private static func records(_ csv: some Sequence<UInt8>) throws(SimulationError) -> [CSVRecords.Record] {
+    static func records(_ csv: some Sequence<UInt8>) throws(SimulationError) -> [CSVRecords.Record] {
         do {
             var reader = CSVRecords()
             let records = try reader.read(csv)

@@ -17,7 +17,9 @@ extension PaperDerivation {
             .exact(percent(relay), .percentagePoints), .none, .none, .none, .none, .none, .none,
             .exact(try pointsPerPercent(relay), .ratio),
         ])
-        let marginal = try marginalPointsPerPercent(data.system("1.7B Fixed-500"))
+        let (middle, longest) = try (data.system("1.7B Fixed-100"), data.system("1.7B Fixed-500"))
+        let marginal = try marginalPointsPerPercent(longest)
+        let mixed = try timeShared(relay, longest, like: middle)
         return Section(
             name: "fixed_length", title: "Fixed lengths of delegation",
             notes: [
@@ -26,6 +28,9 @@ extension PaperDerivation {
                 "from RelayLLM to Fixed-500: "
                     + (marginal.map { Decimals.text($0, decimals: 10) } ?? "undefined")
                     + " points for each further percent of LLM tokens",
+                "RelayLLM and Fixed-500, time-shared at the call ratio of Fixed-100: "
+                    + (mixed.map { Decimals.text($0, decimals: 4) } ?? "undefined") + " against its "
+                    + (middle.average?.text ?? "undefined"),
             ],
             table: Table(
                 columns: [

@@ -54,32 +54,12 @@ extension PaperDerivation {
                 ], rows: rows))
     }
 
-    private static var comparisonColumns: [Table.Column] {
-        [
-            Table.Column("slm", "SLM", decimals: 2), Table.Column("accuracy", "accuracy", decimals: 2),
-            Table.Column("llm", "LLM", decimals: 2),
-            Table.Column("resource_equivalent", "random at the call ratio", decimals: 6),
-            Table.Column("gain", "gain", decimals: 6),
-            Table.Column("matched_share", "p*", decimals: 10), Table.Column("status", "case"),
-            Table.Column("reduction", "reduction", decimals: 10),
-        ]
-    }
-
-    private static func cells(_ comparison: RouterComparison) -> [Table.Cell] {
-        [
-            .exact(comparison.slm, .percentagePoints), .exact(comparison.accuracy, .percentagePoints),
-            .exact(comparison.llm, .percentagePoints), .exact(comparison.resourceEquivalent, .percentagePoints),
-            .exact(comparison.gain, .percentagePoints), .share(comparison.match), .status(comparison.match),
-            .exact(comparison.reduction, .ratio),
-        ]
-    }
-
     func headlineSection() throws(SimulationError) -> Section {
         var rows: [[Table.Cell]] = []
         for system in systems {
             rows.append(
                 [.text(system.title), .exact(percent(system), .percentagePoints)]
-                    + PaperDerivation.cells(try comparison(system)))
+                    + (try comparison(system)).cells(unit: .percentagePoints))
         }
         return Section(
             name: "headline", title: "Six benchmarks of mathematics",
@@ -87,7 +67,7 @@ extension PaperDerivation {
             table: Table(
                 columns: [
                     Table.Column("system", "system"), Table.Column("call_ratio", "call ratio, %", decimals: 2),
-                ] + PaperDerivation.comparisonColumns, rows: rows),
+                ] + RouterComparison.columns(accuracyDecimals: 2), rows: rows),
             plot: try headlinePlot())
     }
 
@@ -125,7 +105,7 @@ extension PaperDerivation {
         for system in systems {
             for (index, benchmark) in data.benchmarks.enumerated() {
                 let comparison = try comparison(system, benchmark: index)
-                rows.append([.text(system.title), .text(benchmark.title)] + PaperDerivation.cells(comparison))
+                rows.append([.text(system.title), .text(benchmark.title)] + comparison.cells(unit: .percentagePoints))
             }
         }
         return Section(
@@ -136,7 +116,7 @@ extension PaperDerivation {
             ],
             table: Table(
                 columns: [Table.Column("system", "system"), Table.Column("benchmark", "benchmark")]
-                    + PaperDerivation.comparisonColumns, rows: rows))
+                    + RouterComparison.columns(accuracyDecimals: 2), rows: rows))
     }
 
     func benchmarkBars(_ title: String, name: String) throws(SimulationError) -> Section {

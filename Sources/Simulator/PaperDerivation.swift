@@ -99,6 +99,17 @@ package struct PaperDerivation: Sendable {
         return try (published(system) - published(relay)).divided(by: (own - ratio) * .whole(100))
     }
 
+    /// The accuracy of two systems that are served in turn so that their call ratio is that of a third.
+    package func timeShared(
+        _ cheap: PaperData.System, _ dear: PaperData.System, like third: PaperData.System
+    ) throws(SimulationError) -> Number? {
+        guard let low = cheap.callRatio, let high = dear.callRatio, let ratio = third.callRatio,
+            let share = MatchedCost.timeShare(cost: ratio, cheap: low, dear: high)
+        else { return nil }
+        let (first, second) = try (published(cheap), published(dear))
+        return first + share * (second - first)
+    }
+
     /// A random router between the trained SLM without its teacher (Table 4) and the LLM.
     package struct TrainedBaseline: Sendable, Equatable {
         /// (4 · Easy + 2 · Hard) / 6.

@@ -16,7 +16,7 @@ package struct QualityCurve: Sendable, Equatable {
     package init(_ points: [Point]) {
         self.points = points.enumerated().sorted {
             let order = $0.element.cost.compared(to: $1.element.cost)
-            return order == 0 ? $0.offset < $1.offset : order < 0
+            return order == 0 ? $0.offset < $1.offset : order == -1
         }.map(\.element)
     }
 

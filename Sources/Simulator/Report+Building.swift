@@ -35,3 +35,25 @@ extension Plot.Series {
         self.init(name, style, curve.points.map { Plot.Point($0.cost, $0.accuracy) })
     }
 }
+
+extension RouterComparison {
+    static func columns(accuracyDecimals: Int) -> [Table.Column] {
+        [
+            Table.Column("slm", "SLM", decimals: accuracyDecimals),
+            Table.Column("accuracy", "accuracy", decimals: accuracyDecimals),
+            Table.Column("llm", "LLM", decimals: accuracyDecimals),
+            Table.Column("resource_equivalent", "random at the call ratio", decimals: accuracyDecimals + 4),
+            Table.Column("gain", "gain", decimals: accuracyDecimals + 4),
+            Table.Column("matched_share", "p*", decimals: 10), Table.Column("status", "case"),
+            Table.Column("reduction", "reduction", decimals: 10),
+        ]
+    }
+
+    /// One for each of `columns`.
+    func cells(unit: Unit) -> [Table.Cell] {
+        [
+            .exact(slm, unit), .exact(accuracy, unit), .exact(llm, unit), .exact(resourceEquivalent, unit),
+            .exact(gain, unit), .share(match), .status(match), .exact(reduction, .ratio),
+        ]
+    }
+}

@@ -57,7 +57,7 @@ import Testing
 
     /// A C library's printf expands exactly too, and only differs on ties; random numbers have none.
     @Test func `floating-point numbers print as printf does`() {
-        var generator = SystemRandomNumberGenerator()
+        var generator = SplitMix64(seed: 20_260_108)
         for _ in 0..<2_000 {
             let value = Double.random(in: -1e6...1e6, using: &generator) * Double.random(in: 0...1, using: &generator)
             let decimals = Int.random(in: 1...12, using: &generator)
