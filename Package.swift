@@ -53,6 +53,9 @@ let package = Package(
         .target(name: "Reports", dependencies: ["Notation", "Simulator", "Wire"], swiftSettings: settings),
 
         .target(name: "Configuration", dependencies: ["CFYAML", "Notation"], swiftSettings: settings),
+        .target(
+            name: "Scenarios", dependencies: ["Accounting", "Configuration", "Notation", "Simulator"],
+            swiftSettings: settings),
         .target(name: "Telemetry", swiftSettings: settings),
         .target(name: "Failpoints", swiftSettings: settings),
         .target(name: "Arguments", dependencies: ["Notation"], swiftSettings: settings),
@@ -95,9 +98,8 @@ let package = Package(
             name: "relaygate",
             dependencies: [
                 "Accounting", "Arguments", "Configuration", "EmbeddedPostgres", "Failpoints", "Gateway", "HTTPClient",
-                "LocalModels", "LocalSystem", "Migrations", "Notation", "Postgres", "Reactor", "Reports", "Simulator",
-                "Store",
-                "Telemetry", "Traces", "Wire",
+                "LocalModels", "LocalSystem", "Migrations", "Notation", "Postgres", "Reactor", "Reports", "Scenarios",
+                "Simulator", "Store", "Telemetry", "Traces", "Wire",
             ], swiftSettings: settings),
 
         // Test support.
@@ -161,6 +163,9 @@ let package = Package(
         .testTarget(
             name: "TracesTests",
             dependencies: ["Accounting", "Postgres", "Reactor", "Store", "TestSupport", "Traces", "Wire"],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "ScenariosTests", dependencies: ["Accounting", "Configuration", "Scenarios", "Simulator"],
             swiftSettings: testSettings),
         .testTarget(name: "TidyTests", swiftSettings: testSettings),
         .testTarget(name: "WireTests", dependencies: ["Accounting", "Wire"], swiftSettings: testSettings),

@@ -17,6 +17,8 @@ extension Command {
             throw .help(command.helpText(invocation: Self.invocation(name, path)))
         }
         while !command.subcommands.isEmpty, let next = rest.first, !next.hasPrefix("-") {
+            let isWord = command.runsWithoutSubcommand && !command.positionals.isEmpty
+            if isWord, !command.subcommands.contains(where: { $0.name == next }) { break }
             command = try command.descend(&rest, &path, root: name)
         }
         var reader = WordReader(command: command, invocation: Self.invocation(name, path))

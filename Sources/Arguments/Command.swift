@@ -8,7 +8,8 @@ package struct Command: Sendable {
     package let discussion: String
     package let options: [Option]
     package let positionals: [Positional]
-    /// When not empty, one of them must follow, unless `runsWithoutSubcommand`.
+    /// When not empty, one of them must follow, unless `runsWithoutSubcommand`. A first word that is the name of none is
+    /// then a positional argument, if there are any.
     package let subcommands: [Command]
     /// Whether a command with subcommands also runs without one.
     package let runsWithoutSubcommand: Bool
@@ -31,7 +32,8 @@ package struct Command: Sendable {
         precondition(
             Set(subcommands.map(\.name)).count == subcommands.count, "subcommands of \(name) clash")
         precondition(
-            subcommands.isEmpty || positionals.isEmpty, "\(name) has both subcommands and positionals")
+            subcommands.isEmpty || positionals.isEmpty || runsWithoutSubcommand,
+            "\(name) has both subcommands and positionals, and runs only with a subcommand")
         let firstOptional = positionals.firstIndex { !$0.isRequired } ?? positionals.endIndex
         precondition(
             positionals[firstOptional...].allSatisfy { !$0.isRequired }

@@ -46,7 +46,7 @@ package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConve
     /// At least one problem, sorted by line, then column, then path.
     package let problems: [Problem]
 
-    init(_ problems: [Problem]) {
+    package init(_ problems: [Problem]) {
         precondition(!problems.isEmpty, "a configuration error needs a problem")
         self.problems = problems.sorted {
             ($0.line, $0.column, $0.path) < ($1.line, $1.column, $1.path)
@@ -60,23 +60,28 @@ package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConve
 }
 
 /// A place in the file, both counted from 1.
-struct Position: Sendable, Equatable {
-    var line: Int
-    var column: Int
+package struct Position: Sendable, Equatable {
+    package var line: Int
+    package var column: Int
 
-    static let start = Position(line: 1, column: 1)
+    package static let start = Position(line: 1, column: 1)
+
+    package init(line: Int, column: Int) {
+        self.line = line
+        self.column = column
+    }
 }
 
 /// Collects problems while a file is read, so that one run tells the operator all of them.
-final class ProblemList {
+package final class ProblemList {
     private let fileName: String
-    private(set) var problems: [ConfigurationError.Problem] = []
+    package private(set) var problems: [ConfigurationError.Problem] = []
 
-    init(fileName: String) {
+    package init(fileName: String) {
         self.fileName = fileName
     }
 
-    func add(_ code: ConfigurationError.Code, at position: Position, path: String, _ message: String) {
+    package func add(_ code: ConfigurationError.Code, at position: Position, path: String, _ message: String) {
         problems.append(
             .init(
                 code: code, fileName: fileName, line: position.line, column: position.column, path: path,

@@ -33,6 +33,7 @@ extension ConfigurationReference {
         case .integer(let range): "whole number, \(range.lowerBound) to \(range.upperBound)"
         case .automaticInteger(let range):
             "`auto` or whole number, \(range.lowerBound) to \(range.upperBound)"
+        case .number(let range): "number, \(range.lowerBound) to \(range.upperBound)"
         case .duration(let range):
             "duration, \(Quantity.text(range.lowerBound)) to \(Quantity.text(range.upperBound))"
         case .bytes(let range):
@@ -63,7 +64,8 @@ extension ConfigurationReference {
         return "\(entry.meaning) A list. \(standard)."
     }
 
-    private static func escaped(_ text: String) -> String {
+    /// A text as the cell of a table.
+    package static func escaped(_ text: String) -> String {
         text.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|")
     }
 }

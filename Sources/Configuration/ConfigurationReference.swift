@@ -6,12 +6,8 @@ package enum ConfigurationReference {
     package static let entries: [ReferenceEntry] =
         serverEntries + budgetEntries + retentionEntries + upstreamEntries + modelEntries + processEntries
 
-    /// The keys directly inside the section at `path` (`""` for the top, `upstreams[]` for an item of that list).
-    static func keys(in path: String) -> [ReferenceEntry] {
-        byParent[path] ?? []
-    }
-
-    private static let byParent = Dictionary(grouping: entries, by: \.parentPath)
+    /// The same, by sections.
+    package static let table = KeyTable(entries)
 
     private static let serverEntries: [ReferenceEntry] = [
         .init("listen", .section, .absent, "Where callers connect, and the limits of one process."),

@@ -1,4 +1,4 @@
-/// One key of `relaygate.yaml`: the loader reads by it, and the documentation is written from it.
+/// One key of `relaygate.yaml` or of a scenario file: the loader reads by it, and the documentation is written from it.
 package struct ReferenceEntry: Sendable, Equatable {
     /// What a key takes.
     package enum Kind: Sendable, Equatable {
@@ -18,6 +18,8 @@ package struct ReferenceEntry: Sendable, Equatable {
         case integer(ClosedRange<Int>)
         /// A whole number, or `auto`.
         case automaticInteger(ClosedRange<Int>)
+        /// A number in decimals.
+        case number(ClosedRange<Double>)
         /// A duration with its unit.
         case duration(ClosedRange<Duration>)
         /// A byte count with its unit.
@@ -55,7 +57,7 @@ package struct ReferenceEntry: Sendable, Equatable {
     /// A sentence or two for operators.
     package let meaning: String
 
-    init(_ path: String, _ kind: Kind, _ defaultValue: Default, _ meaning: String) {
+    package init(_ path: String, _ kind: Kind, _ defaultValue: Default, _ meaning: String) {
         self.path = path
         self.kind = kind
         self.defaultValue = defaultValue

@@ -64,13 +64,13 @@ enum SecretReference: Equatable {
 }
 
 /// Reads small text files without Foundation.
-enum TextFile {
-    struct Failure: Error, Equatable {
-        let message: String
+package enum TextFile {
+    package struct Failure: Error, Equatable {
+        package let message: String
     }
 
     /// The content of the file at `path`; fails when it is longer than `byteLimit` or is not UTF-8.
-    static func read(_ path: String, byteLimit: Int) throws(Failure) -> String {
+    package static func read(_ path: String, byteLimit: Int) throws(Failure) -> String {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw Failure(message: reason(errno)) }
         defer { close(descriptor) }

@@ -67,12 +67,12 @@ extension SectionReader {
 }
 
 /// A value from the file in quotes for a message; long ones are cut.
-func shown(_ text: String) -> String {
+package func shown(_ text: String) -> String {
     "\"\(clipped(text))\""
 }
 
 /// Text from the file for a message: cut when long, with line breaks and the like made visible.
-func clipped(_ text: String) -> String {
+package func clipped(_ text: String) -> String {
     let head = text.unicodeScalars.prefix(64).map { $0.escaped(asASCII: false) }.joined()
     return text.unicodeScalars.count > 64 ? head + "…" : head
 }

@@ -1,66 +1,77 @@
 import Notation
 
-/// Reads one section by `ConfigurationReference`: checks its keys, then hands out typed values.
+/// Reads one section by a table of keys, such as `ConfigurationReference`: checks its keys, then hands out typed
+/// values.
 ///
 /// Every reader returns a value even after a problem (the lowest allowed one, or an empty text), so that the rest of
 /// the file is still checked; nothing is built from such values, because a file with problems is refused as a whole.
-struct SectionReader {
+package struct SectionReader {
     /// Where the section begins.
-    let position: Position
+    package let position: Position
     /// The section's path with indices, for messages.
-    let path: String
-    let problems: ProblemList
+    package let path: String
+    package let problems: ProblemList
     /// The section's path in the reference.
     private let referencePath: String
     private let values: [String: YAMLNode]
+    private let table: KeyTable
     private var unread: Set<String>
 
-    /// - Parameter node: nil when the section is absent, which gives every key its default.
-    init(
-        _ node: YAMLNode?, path: String, referencePath: String, position: Position,
-        problems: ProblemList
+    /// - Parameters:
+    ///   - node: nil when the section is absent, which gives every key its default.
+    ///   - table: the keys of this kind of file.
+    package init(
+        _ node: YAMLNode?, path: String, referencePath: String, position: Position, problems: ProblemList,
+        table: KeyTable = ConfigurationReference.table
     ) {
+        self.table = table
         self.position = node?.position ?? position
         self.path = path
         self.referencePath = referencePath
         self.problems = problems
-        let known = ConfigurationReference.keys(in: referencePath).map(\.key)
+        let known = table.keys(in: referencePath).map(\.key)
         unread = Set(known)
         values = Self.checkedValues(of: node, path: path, known: known, problems: problems)
     }
 
     /// States that the loader asked for every key that the reference lists; both are code, so a gap is a defect.
-    consuming func finish() {
+    package consuming func finish() {
         precondition(unread.isEmpty, "the loader does not read \(unread.sorted()) of \(referencePath)")
+    }
+
+    /// States that a key which is absent is not read because that has no meaning.
+    package mutating func skip(_ key: String) {
+        precondition(!has(key), "\(key) is there and has to be read")
+        unread.remove(key)
     }
 
     // MARK: - Structure
 
     /// Where a key's value is, or the section when the key is absent.
-    func position(of key: String) -> Position {
+    package func position(of key: String) -> Position {
         values[key]?.position ?? position
     }
 
     /// Whether the file has the key.
-    func has(_ key: String) -> Bool {
+    package func has(_ key: String) -> Bool {
         values[key] != nil
     }
 
     /// A key's full path for messages.
-    func path(of key: String) -> String {
+    package func path(of key: String) -> String {
         path.isEmpty ? key : "\(path).\(key)"
     }
 
     /// The reader of the section under `key`.
-    mutating func section(_ key: String) -> SectionReader {
+    package mutating func section(_ key: String) -> SectionReader {
         let entry = entry(key, isKind: { $0 == .section })
         return SectionReader(
-            values[key], path: path(of: key), referencePath: entry.path, position: position,
-            problems: problems)
+            values[key], path: path(of: key), referencePath: entry.path, position: position, problems: problems,
+            table: table)
     }
 
     /// The readers of the items of the list under `key`; nil when the key is absent or is no list.
-    mutating func sections(_ key: String) -> [SectionReader]? {
+    package mutating func sections(_ key: String) -> [SectionReader]? {
         let entry = entry(key, isKind: { $0 == .sections })
         guard let node = value(key, entry) else { return nil }
         guard case .sequence(let items) = node.content else {
@@ -70,20 +81,19 @@ struct SectionReader {
         return items.enumerated().map { index, item in
             SectionReader(
                 item, path: "\(path(of: key))[\(index)]", referencePath: entry.path + "[]",
-                position: item.position,
-                problems: problems)
+                position: item.position, problems: problems, table: table)
         }
     }
 
     // MARK: - Values
 
     /// A whole number.
-    mutating func integer(_ key: String) -> Int {
+    package mutating func integer(_ key: String) -> Int {
         integerIfPresent(key) ?? 0
     }
 
     /// A whole number, or nil when the key is absent and has no default.
-    mutating func integerIfPresent(_ key: String) -> Int? {
+    package mutating func integerIfPresent(_ key: String) -> Int? {
         let entry = entry(key) { if case .integer = $0 { true } else { false } }
         guard case .integer(let range) = entry.kind, let text = text(of: key, entry, plainOnly: true)
         else { return nil }
@@ -99,6 +109,22 @@ struct SectionReader {
             return nil
         }
         return number(text, key, range, alternative: "auto or ")
+    }
+
+    /// A number in decimals, or nil when the key is absent and has no default.
+    package mutating func numberIfPresent(_ key: String) -> Double? {
+        let entry = entry(key) { if case .number = $0 { true } else { false } }
+        guard case .number(let range) = entry.kind, let text = text(of: key, entry, plainOnly: true) else { return nil }
+        guard let value = Double(text), value.isFinite, text.utf8.allSatisfy({ "+-.0123456789eE".utf8.contains($0) })
+        else {
+            add(.wrongType, key, "must be a number such as 0.25, not \(shown(text))")
+            return range.lowerBound
+        }
+        guard range.contains(value) else {
+            add(.outOfRange, key, "must be from \(range.lowerBound) to \(range.upperBound), not \(shown(text))")
+            return range.lowerBound
+        }
+        return value
     }
 
     /// A duration.
@@ -122,7 +148,7 @@ struct SectionReader {
     }
 
     /// A duration, or nil when the key is absent and has no default.
-    mutating func durationIfPresent(_ key: String) -> Duration? {
+    package mutating func durationIfPresent(_ key: String) -> Duration? {
         let value = duration(key)
         return has(key) ? value : nil
     }
@@ -145,7 +171,7 @@ struct SectionReader {
     }
 
     /// `true` or `false`; nil when the key is absent.
-    mutating func booleanIfPresent(_ key: String) -> Bool? {
+    package mutating func booleanIfPresent(_ key: String) -> Bool? {
         let entry = entry(key, isKind: { $0 == .boolean })
         guard let text = text(of: key, entry, plainOnly: true) else { return nil }
         if text != "true", text != "false" {
@@ -155,7 +181,7 @@ struct SectionReader {
     }
 
     /// One of a few words; nil when the key is absent and has no default, or is wrong.
-    mutating func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, _: Choice.Type)
+    package mutating func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, _: Choice.Type)
         -> Choice?
     where Choice.RawValue == String {
         let words = Choice.allCases.map(\.rawValue)
@@ -168,12 +194,12 @@ struct SectionReader {
     }
 
     /// Text that is not empty, checked as far as its kind says.
-    mutating func text(_ key: String) -> String {
+    package mutating func text(_ key: String) -> String {
         textIfPresent(key) ?? ""
     }
 
     /// Text, or nil when the key is absent and has no default.
-    mutating func textIfPresent(_ key: String) -> String? {
+    package mutating func textIfPresent(_ key: String) -> String? {
         let entry = entry(key) { kind in
             switch kind {
             case .text, .name, .modelName, .policy, .url, .secret, .connectionString: true
@@ -188,7 +214,7 @@ struct SectionReader {
     }
 
     /// One name, or a list of names that differ, each with its place.
-    mutating func names(_ key: String) -> [(name: String, path: String, position: Position)] {
+    package mutating func names(_ key: String) -> [(name: String, path: String, position: Position)] {
         let entry = entry(key, isKind: { $0 == .names })
         guard let node = value(key, entry) else { return [] }
         var names: [(name: String, path: String, position: Position)] = []
@@ -216,7 +242,7 @@ struct SectionReader {
     }
 
     /// Adds a problem at the place of `key`.
-    func add(_ code: ConfigurationError.Code, _ key: String, _ message: String) {
+    package func add(_ code: ConfigurationError.Code, _ key: String, _ message: String) {
         problems.add(code, at: position(of: key), path: path(of: key), message)
     }
 
@@ -226,7 +252,7 @@ struct SectionReader {
         -> ReferenceEntry
     {
         guard
-            let entry = ConfigurationReference.keys(in: referencePath).first(where: { $0.key == key }),
+            let entry = table.keys(in: referencePath).first(where: { $0.key == key }),
             isKind(entry.kind)
         else { preconditionFailure("the reference has no fitting key \(key) in \(referencePath)") }
         unread.remove(key)

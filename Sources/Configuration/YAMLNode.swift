@@ -1,19 +1,19 @@
 /// One value of a YAML file with its place: aliases are expanded and merge keys applied.
-struct YAMLNode: Sendable, Equatable {
-    enum Content: Sendable, Equatable {
+package struct YAMLNode: Sendable, Equatable {
+    package enum Content: Sendable, Equatable {
         /// Text; `plain` means written without quotes, so it may be a number or a truth value.
         case scalar(String, plain: Bool)
         case sequence([YAMLNode])
         case mapping([Entry])
     }
 
-    struct Entry: Sendable, Equatable {
-        let key: YAMLNode
-        let value: YAMLNode
+    package struct Entry: Sendable, Equatable {
+        package let key: YAMLNode
+        package let value: YAMLNode
     }
 
-    let content: Content
-    let position: Position
+    package let content: Content
+    package let position: Position
 
     /// Whether the value is left out or written as null.
     var isNull: Bool {

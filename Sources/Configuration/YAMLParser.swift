@@ -4,9 +4,9 @@ import CFYAML
 ///
 /// The tree is built here rather than by the library's document API, because the configuration needs the place of
 /// every key, needs duplicate keys to stay visible, and needs a bound on what aliases can expand to.
-@safe struct YAMLParser: ~Copyable {
+@safe package struct YAMLParser: ~Copyable {
     /// Longest file accepted.
-    static let byteLimit = 1 << 20
+    package static let byteLimit = 1 << 20
     /// Deepest nesting accepted; the longest path of the schema has 6 levels.
     static let depthLimit = 32
     /// Most nodes accepted after aliases are expanded.
@@ -25,7 +25,7 @@ import CFYAML
     /// Reads the only document of `text`.
     ///
     /// - Returns: nil when the text holds no document or when a problem was added to `problems`.
-    static func parse(_ text: String, problems: ProblemList) -> YAMLNode? {
+    package static func parse(_ text: String, problems: ProblemList) -> YAMLNode? {
         guard text.utf8.count <= byteLimit else {
             problems.add(.syntax, at: .start, path: "", "the file is longer than \(byteLimit) bytes")
             return nil

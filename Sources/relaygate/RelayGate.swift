@@ -10,7 +10,7 @@ enum RelayGate {
             UpCommand.command, ServeCommand.command, MigrateCommand.command, TenantCommand.command, KeyCommand.command,
             BudgetCommand.command, LimitCommand.command, PriceCommand.command, AuditCommand.command,
             UsageCommand.command, TraceCommand.command, VerdictCommand.command, LedgerCommand.command,
-            ConfigCommand.command,
+            SimulateCommand.command, ConfigCommand.command,
         ])
 
     static func main() {
@@ -30,6 +30,7 @@ enum RelayGate {
             case "trace": try TraceCommand.run(arguments)
             case "verdict": try VerdictCommand.run(arguments)
             case "ledger": try LedgerCommand.run(arguments)
+            case "simulate": try SimulateCommand.run(arguments)
             case "config": try ConfigCommand.run(arguments)
             default: preconditionFailure("a command that is declared is run")
             }

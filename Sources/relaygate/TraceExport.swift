@@ -1,6 +1,5 @@
 internal import Accounting
 internal import Arguments
-internal import Glibc
 internal import Notation
 internal import Store
 
@@ -64,44 +63,27 @@ enum TraceExport {
 struct ExportProgress {
     private let first: Int64
     private let last: Int64
-    private let began = ContinuousClock.now
-    private var shown: ContinuousClock.Instant
+    private var bar: ProgressBar
     private var count = 0
-    private var share = 0.0
 
     /// Nil when nobody is looking.
     static func start(_ reader: TraceReader, _ filter: TraceFilter) async throws -> ExportProgress? {
-        guard isatty(STDERR_FILENO) == 1, let extent = try await reader.extent(filter) else { return nil }
-        return ExportProgress(first: extent.first.microseconds, last: extent.last.microseconds)
+        guard let bar = ProgressBar(), let extent = try await reader.extent(filter) else { return nil }
+        return ExportProgress(first: extent.first.microseconds, last: extent.last.microseconds, bar: bar)
     }
 
-    private init(first: Int64, last: Int64) {
+    private init(first: Int64, last: Int64, bar: ProgressBar) {
         self.first = first
         self.last = last
-        shown = ContinuousClock.now
+        self.bar = bar
     }
 
     mutating func advance(_ id: UUID7) {
         count += 1
-        guard count % 100 == 0, ContinuousClock.now - shown > .milliseconds(200) else { return }
-        shown = ContinuousClock.now
-        share = last == first ? 1 : min(1, max(0, Double(id.time.microseconds - first) / Double(last - first)))
-        show()
+        guard count % 100 == 0, bar.isDue() else { return }
+        let share = last == first ? 1 : Double(id.time.microseconds - first) / Double(last - first)
+        bar.show(share: share, requests: count)
     }
 
-    mutating func finish() {
-        share = 1
-        show()
-        Terminal.write("\n", to: STDERR_FILENO)
-    }
-
-    private func show() {
-        let (whole, parts) = (ContinuousClock.now - began).components
-        let seconds = max(0.001, Double(whole) + Double(parts) / 1e18)
-        let rest = share > 0 && share < 1 ? ", \(Int((seconds / share * (1 - share)).rounded())) s left" : ""
-        let bar = String(repeating: "#", count: Int(share * 20)) + String(repeating: ".", count: 20 - Int(share * 20))
-        Terminal.write(
-            "\r\u{1B}[K[\(bar)] \(Int(share * 100)) %, \(BudgetText.grouped(count)) requests, "
-                + "\(BudgetText.grouped(Int(Double(count) / seconds)))/s\(rest)", to: STDERR_FILENO)
-    }
+    func finish() { bar.finish(requests: count) }
 }

@@ -1,0 +1,125 @@
+internal import Notation
+package import Simulator
+
+/// A policy in one word, as `--policy` and scenario files have it: `fixed:20`, `random:matched-tokens`, or with the
+/// gateway's brackets, `fixed(20)`.
+package enum PolicyWord {
+    /// The forms, for messages and help.
+    package static let forms = [
+        "as-logged", "slm", "llm", "oracle", "random:SHARE", "random:matched-QUANTITY", "fixed:N", "cap-n:N",
+        "cap-calls:N", "cap-tokens:N", "threshold:TAG>=NUMBER", "cascade:ACCEPT/REJECT",
+    ]
+
+    /// Why a word is no policy; completes "policies[0].policy: …".
+    package struct Fault: Error, Equatable {
+        package let message: String
+    }
+
+    private static let quantities: [(word: String, policy: Counterfactual)] = [
+        ("tokens", .randomRouterAtCost(.llmTokens)), ("generated", .randomRouterAtCost(.generatedTokens)),
+        ("billed", .randomRouterAtCost(.billedTokens)), ("money", .randomRouterAtCost(.money)),
+        ("parameters", .randomRouterAtCost(.activatedParameters)), ("requests", .randomRouterAtCost(.requests)),
+        ("accuracy", .randomRouterAtAccuracy),
+    ]
+
+    package static func policy(_ text: String) throws(Fault) -> Counterfactual {
+        let (head, argument) = parts(text)
+        switch (head, argument) {
+        case ("as-logged", nil): return .asLogged
+        case ("slm", nil): return .slmOnly
+        case ("llm", nil): return .llmOnly
+        case ("oracle", nil): return .oracleRouter
+        case ("random", let argument?): return try random(argument)
+        case ("fixed", let argument?): return .fixedLength(try count(argument, from: 1, "fixed:20"))
+        case ("cap-n", let argument?): return .capTokensPerCall(try count(argument, from: 1, "cap-n:32"))
+        case ("cap-calls", let argument?): return .capCalls(try count(argument, from: 0, "cap-calls:2"))
+        case ("cap-tokens", let argument?): return .capTokensPerRequest(try count(argument, from: 0, "cap-tokens:100"))
+        case ("threshold", let argument?): return try threshold(argument)
+        case ("cascade", let argument?): return try cascade(argument)
+        default: throw unknown(text, head)
+        }
+    }
+
+    /// The word of a policy; nil for those that need more than a word.
+    package static func word(_ policy: Counterfactual) -> String? {
+        switch policy {
+        case .asLogged: "as-logged"
+        case .slmOnly: "slm"
+        case .llmOnly: "llm"
+        case .oracleRouter: "oracle"
+        case .randomRouter(let share): "random:\(share)"
+        case .randomRouterAtCost, .randomRouterAtAccuracy:
+            quantities.first { $0.policy == policy }.map { "random:matched-\($0.word)" }
+        case .fixedLength(let count): "fixed:\(count)"
+        case .capTokensPerCall(let count): "cap-n:\(count)"
+        case .capCalls(let count): "cap-calls:\(count)"
+        case .capTokensPerRequest(let count): "cap-tokens:\(count)"
+        case .thresholdRouter(let score, let threshold): "threshold:\(score)>=\(threshold)"
+        case .cascade(let accept, let reject): "cascade:\(accept)/\(reject)"
+        case .budgets, .timeShared: nil
+        }
+    }
+
+    private static func parts(_ text: String) -> (String, String?) {
+        if text.last == ")", let open = text.firstIndex(of: "(") {
+            return (String(text[..<open]), String(text[text.index(after: open)...].dropLast()))
+        }
+        guard let colon = text.firstIndex(of: ":") else { return (text, nil) }
+        return (String(text[..<colon]), String(text[text.index(after: colon)...]))
+    }
+
+    private static func unknown(_ text: String, _ head: String) -> Fault {
+        let heads = forms.map { String($0.prefix { $0 != ":" }) }
+        if heads.contains(head) {
+            let form = forms.filter { $0 == head || $0.hasPrefix(head + ":") }.joined(separator: " or ")
+            return Fault(message: "must be \(form), not \(shown(text))")
+        }
+        let guess = NearestName.among(heads, to: head).map { ", did you mean \"\($0)\"?" } ?? ""
+        return Fault(message: "\(shown(text)) is no policy; there are \(forms.joined(separator: ", "))\(guess)")
+    }
+
+    private static func random(_ text: String) throws(Fault) -> Counterfactual {
+        if text.hasPrefix("matched-") {
+            let word = String(text.dropFirst("matched-".count))
+            if let found = quantities.first(where: { $0.word == word }) { return found.policy }
+            let known = quantities.map { "matched-\($0.word)" }
+            let guess = NearestName.among(known, to: text).map { ", did you mean \"\($0)\"?" } ?? ""
+            throw Fault(message: "there is no random:\(text); there are \(known.joined(separator: ", "))\(guess)")
+        }
+        return .randomRouter(share: try share(text, "random:0.3 or random:matched-tokens"))
+    }
+
+    private static func threshold(_ text: String) throws(Fault) -> Counterfactual {
+        let sides = text.split(separator: ">=", maxSplits: 1, omittingEmptySubsequences: false)
+        guard sides.count == 2, !sides[0].isEmpty, let value = Double(sides[1]), value.isFinite else {
+            throw Fault(message: "must be a tag and a number, such as threshold:difficulty>=0.5")
+        }
+        return .thresholdRouter(score: String(sides[0]), threshold: value)
+    }
+
+    private static func cascade(_ text: String) throws(Fault) -> Counterfactual {
+        let sides = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard sides.count == 2 else {
+            throw Fault(
+                message: "must be the judge's rates of false accepts and false rejects, such as cascade:0.1/0.05")
+        }
+        return .cascade(
+            falseAccept: try share(sides[0], "cascade:0.1/0.05"), falseReject: try share(sides[1], "cascade:0.1/0.05"))
+    }
+
+    private static func share(_ text: String, _ example: String) throws(Fault) -> Double {
+        guard !text.isEmpty, text.utf8.allSatisfy({ ".0123456789".utf8.contains($0) }), let share = Double(text),
+            (0...1).contains(share)
+        else { throw Fault(message: "needs a share from 0 to 1, such as \(example), not \(shown(text))") }
+        return share
+    }
+
+    private static func count(_ text: String, from least: Int, _ example: String) throws(Fault) -> Int {
+        guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let count = Int(text),
+            (least...1_000_000_000).contains(count)
+        else { throw Fault(message: "needs a whole number from \(least), such as \(example), not \(shown(text))") }
+        return count
+    }
+
+    private static func shown(_ text: String) -> String { "\"\(text.prefix(64))\"" }
+}

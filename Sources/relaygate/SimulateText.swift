@@ -1,0 +1,73 @@
+internal import Arguments
+internal import Foundation
+internal import Glibc
+internal import Reports
+internal import Simulator
+internal import Store
+
+/// What `relaygate simulate` says.
+enum SimulateText {
+    /// Runs a simulation's step; its errors name the file or the option.
+    static func saying<Value>(
+        _ file: String?, _ body: () throws(SimulationError) -> Value
+    ) throws(CommandExit) -> Value {
+        do throws(SimulationError) {
+            return try body()
+        } catch {
+            throw failure(error, file)
+        }
+    }
+
+    static func failure(_ error: SimulationError, _ file: String?) -> CommandExit {
+        let place = [file, error.field].compactMap { $0 }.joined(separator: ": ")
+        return .failure(place.isEmpty ? error.message : "\(place): \(error.message)")
+    }
+
+    /// Prints a report, or puts it into the file that `--output` names, whole or not at all.
+    static func write(
+        _ report: Report, _ question: SimulateQuestion, _ arguments: ParsedArguments
+    ) throws(CommandExit) {
+        let provenance = Provenance(
+            command: question.command, seed: question.scenario.seed,
+            versions: [
+                ("report format", String(JSONReport.version)), ("trace format", String(TraceFormat.version)),
+            ])
+        let text =
+            switch arguments.text("format").flatMap(ReportFormat.init) ?? .table {
+            case .table: TextReport.text(report, provenance, width: arguments.text("output") == nil ? width : 120)
+            case .json: JSONReport.text(report, provenance)
+            case .csv: CSVReport.text(report, provenance)
+            case .html: PageReport.text(report, provenance)
+            }
+        guard let path = arguments.text("output") else { return Terminal.write(text) }
+        try write(Data(text.utf8), to: path, option: "output")
+    }
+
+    static func write(_ data: Data, to path: String, option: String) throws(CommandExit) {
+        do {
+            try data.write(to: URL(fileURLWithPath: path), options: .atomic)
+        } catch {
+            throw .failure(
+                "--\(option): \(path) cannot be written; is there such a directory, and may you write to it?")
+        }
+    }
+
+    /// Columns of the terminal; what is no terminal has 120, so that its text is always the same.
+    private static var width: Int {
+        var size = winsize()
+        guard Terminal.isTerminal, unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else {
+            return 120
+        }
+        return Int(size.ws_col)
+    }
+}
+
+extension InputFile {
+    /// All bytes of a file.
+    static func bytes(_ path: String) throws(CommandExit) -> [UInt8] {
+        let file = try InputFile(path)
+        var bytes: [UInt8] = []
+        while let more = try file.read() { bytes += more }
+        return bytes
+    }
+}

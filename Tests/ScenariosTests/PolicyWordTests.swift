@@ -1,0 +1,40 @@
+import Simulator
+import Testing
+
+@testable import Scenarios
+
+@Suite struct PolicyWordTests {
+    @Test(arguments: [
+        ("as-logged", Counterfactual.asLogged), ("slm", .slmOnly), ("llm", .llmOnly), ("oracle", .oracleRouter),
+        ("random:0.3", .randomRouter(share: 0.3)), ("random(0.3)", .randomRouter(share: 0.3)),
+        ("random:matched-tokens", .randomRouterAtCost(.llmTokens)),
+        ("random:matched-money", .randomRouterAtCost(.money)),
+        ("random:matched-accuracy", .randomRouterAtAccuracy), ("fixed:20", .fixedLength(20)),
+        ("fixed(100)", .fixedLength(100)), ("cap-n:32", .capTokensPerCall(32)), ("cap-calls:0", .capCalls(0)),
+        ("cap-tokens:100", .capTokensPerRequest(100)),
+        ("threshold:difficulty>=0.5", .thresholdRouter(score: "difficulty", threshold: 0.5)),
+        ("cascade:0.1/0.05", .cascade(falseAccept: 0.1, falseReject: 0.05)),
+    ])
+    func `a word is a policy and the policy is its word`(_ word: String, _ policy: Counterfactual) throws {
+        #expect(try PolicyWord.policy(word) == policy)
+        let again = try #require(PolicyWord.word(policy))
+        #expect(try PolicyWord.policy(again) == policy)
+    }
+
+    @Test(arguments: [
+        ("fxed:20", "did you mean \"fixed\"?"), ("fixed", "must be fixed:N, not \"fixed\""),
+        ("fixed:0", "needs a whole number from 1, such as fixed:20, not \"0\""),
+        ("fixed:-3", "needs a whole number from 1"), ("fixed:99999999999999999999", "needs a whole number"),
+        ("slm:3", "must be slm, not \"slm:3\""), ("random:1.5", "needs a share from 0 to 1"),
+        ("random:nan", "needs a share"), ("random:matched-token", "did you mean \"matched-tokens\"?"),
+        ("threshold:x", "must be a tag and a number"), ("cascade:0.1", "must be the judge's rates"),
+        ("", "is no policy"),
+    ])
+    func `a wrong word is named with its remedy`(_ word: String, _ message: String) {
+        #expect {
+            _ = try PolicyWord.policy(word)
+        } throws: { error in
+            (error as? PolicyWord.Fault)?.message.contains(message) == true
+        }
+    }
+}
