@@ -125,6 +125,11 @@ let package = Package(
             name: "ledger-load", dependencies: ["Accounting", "Store"], path: "Benchmarks/LedgerLoad",
             swiftSettings: testSettings),
 
+        // Replays a trace, for `Benchmarks/simulate`.
+        .executableTarget(
+            name: "simulation-benchmark", dependencies: ["Accounting", "Simulator", "Traces"],
+            path: "Benchmarks/Simulation", swiftSettings: testSettings),
+
         .testTarget(
             name: "AccountingTests", dependencies: ["Accounting", "LeaseModel"], swiftSettings: testSettings),
         .testTarget(name: "ArgumentsTests", dependencies: ["Arguments"], swiftSettings: testSettings),
@@ -162,7 +167,7 @@ let package = Package(
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"], swiftSettings: testSettings),
         .testTarget(
             name: "TracesTests",
-            dependencies: ["Accounting", "Postgres", "Reactor", "Store", "TestSupport", "Traces", "Wire"],
+            dependencies: ["Accounting", "Postgres", "Reactor", "Simulator", "Store", "TestSupport", "Traces", "Wire"],
             swiftSettings: testSettings),
         .testTarget(
             name: "ScenariosTests", dependencies: ["Accounting", "Configuration", "Scenarios", "Simulator"],

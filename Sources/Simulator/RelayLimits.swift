@@ -1,5 +1,5 @@
-/// The limits under which the relay of a trace ran. A trace does not hold them; bounds on what might have happened after
-/// a change need them.
+/// The limits under which the relay of a trace ran. A trace does not hold them; bounds on what might have happened
+/// after a change need them.
 package struct RelayLimits: Sendable, Equatable {
     /// Commands that end a turn (`max_calls`).
     package var calls: Int

@@ -1,6 +1,6 @@
 internal import Accounting
 
-/// One logged request, made ready to be replayed under several policies: what each of its segments cost is counted once.
+/// One logged request, made ready to be replayed under several policies: what its segments cost is counted once.
 struct RequestReplay {
     let request: LoggedRequest
     let limits: RelayLimits

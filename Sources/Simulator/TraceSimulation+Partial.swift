@@ -2,8 +2,8 @@ internal import Accounting
 
 /// Parts: merged, written and read.
 ///
-/// A partial begins with `RGSIM` and a version, then the SHA-256 of the scenario, then the sums, then the SHA-256 of all
-/// before it. Equal contents are equal bytes, however they came about.
+/// A partial begins with `RGSIM` and a version, then the SHA-256 of the scenario, then the sums, then the SHA-256 of
+/// all before it. Equal contents are equal bytes, however they came about.
 extension TraceSimulation {
     private static let mark = Array("RGSIM".utf8)
     private static let version: UInt8 = 1
@@ -42,7 +42,7 @@ extension TraceSimulation {
         SimulationError(.partial, nil, "belongs to another scenario: merge parts of one scenario only")
     }
 
-    private static func fingerprint(_ scenario: Scenario) -> [UInt8] {
+    private static func scenarioDigest(_ scenario: Scenario) -> [UInt8] {
         SHA256.digest(Array(String(describing: scenario).utf8))
     }
 
@@ -64,7 +64,7 @@ extension TraceSimulation {
         clusters.encode(&writer)
         for budget in budgets { budget?.encode(&writer) }
         let body =
-            TraceSimulation.mark + [TraceSimulation.version] + TraceSimulation.fingerprint(plan.scenario)
+            TraceSimulation.mark + [TraceSimulation.version] + TraceSimulation.scenarioDigest(plan.scenario)
             + writer.bytes
         return body + SHA256.digest(body)
     }
@@ -84,7 +84,7 @@ extension TraceSimulation {
         guard end >= head, SHA256.digest(Array(bytes[..<end])) == Array(bytes[end...]) else {
             throw PartialReader.damaged
         }
-        guard Array(bytes[(mark.count + 1)..<head]) == fingerprint(scenario) else { throw otherScenario }
+        guard Array(bytes[(mark.count + 1)..<head]) == scenarioDigest(scenario) else { throw otherScenario }
         var reader = PartialReader(bytes, from: head, to: end)
         var simulation = try TraceSimulation(scenario)
         try simulation.take(&reader)

@@ -2,9 +2,9 @@ internal import Accounting
 
 /// Replays the requests of a trace under the policies of a scenario. Its memory does not grow with the trace.
 ///
-/// All that it keeps are sums of whole numbers, so a result does not depend on how requests were spread over values that
-/// are merged later, nor on their order; budgets alone need the requests of a tenant in the order of arrival, and in one
-/// part.
+/// All that it keeps are sums of whole numbers, so a result does not depend on how requests were spread over values
+/// that are merged later, nor on their order; budgets alone need the requests of a tenant in the order of arrival, and
+/// in one part.
 package struct TraceSimulation: Sendable {
     /// Group names beyond which a report cannot be read.
     static let groupLimit = 10_000

@@ -74,8 +74,8 @@ package final class ParallelReplay: Sendable {
     /// - Parameters:
     ///   - simulation: what the result is added to; of an interrupted replay, or an empty one.
     ///   - next: gives the next bytes of the traces, of any size, nil at their end. Called by one thread at a time.
-    ///   - onRerun: told, in the order of the file, of each request that would have to be run again and the policies that
-    ///     need it, by their places in the scenario. Nil when nobody wants to know.
+    ///   - onRerun: told, in the order of the file, of each request that would have to be run again and the policies
+    ///     that need it, by their places in the scenario. Nil when nobody wants to know.
     ///   - onProgress: told after each block, by one thread at a time.
     package init(
         _ simulation: TraceSimulation, shard: Shard? = nil, next: @escaping @Sendable () throws -> [UInt8]?,

@@ -13,7 +13,9 @@ import Testing
             var world = ScriptedWorld(using: &generator)
             world.budget = .none
             world.configuration.onRefusal = .degrade
-            let limits = (hour: Int.random(in: 0...30, using: &generator), total: Int.random(in: 10...80, using: &generator))
+            let limits = (
+                hour: Int.random(in: 0...30, using: &generator), total: Int.random(in: 10...80, using: &generator)
+            )
             let rejects = Bool.random(using: &generator)
             let rules = [
                 BudgetRule(tenant: nil, tokens: limits.hour, window: .hour, onExhausted: .degrade),

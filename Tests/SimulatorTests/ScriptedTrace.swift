@@ -26,7 +26,8 @@ enum ScriptedTrace {
                 request.segments = draw == 0 ? alone.0.segments : alone.1.segments
             }
             request.tags = [
-                RequestTag(key: "question", value: "q\(index % 13)"), RequestTag(key: "score", value: "0.\(index % 10)"),
+                RequestTag(key: "question", value: "q\(index % 13)"),
+                RequestTag(key: "score", value: "0.\(index % 10)"),
             ]
             if generator.next() % 5 > 0 {
                 let verdict = draw == 0 ? alone.0.verdict : draw == 1 ? alone.1.verdict : run.verdict

@@ -4,8 +4,8 @@ import Testing
 @testable import Simulator
 
 @Suite struct TraceSimulationTests {
-    /// The request that simulation.md prices by hand: P = 120; SLM 300 and a command of 6; LLM 20; SLM 250 and a command;
-    /// LLM 40; SLM 190. The LLM reads 420, then 690; 440 of them it has seen.
+    /// A request that is priced by hand: P = 120; SLM 300 and a command of 6; LLM 20; SLM 250 and a command; LLM 40;
+    /// SLM 190. The LLM reads 420, then 690; 440 of them it has seen.
     private var worked: LoggedRequest {
         LoggedRequest(
             id: UUID7(high: 1 << 16, low: 0), tenant: "t", model: "relay", policy: "relay",
