@@ -64,7 +64,8 @@ def main():
     turns = segments.llm.groupby(segments.request).cumsum()
     result = {
         "requests": len(requests), "llm_tokens": int(llm.sum()), "slm_tokens": int(slm.sum()),
-        "slm_alone": int(requests.slm_alone.sum()), "llm_alone": int(requests.llm_alone.sum()),
+        # Where the SLM wrote no command, it has answered alone.
+        "slm_alone": int(slm.where(segments.groupby("request").size() == 1, requests.slm_alone).sum()), "llm_alone": int(requests.llm_alone.sum()),
         "accuracy": requests[["right", "slm_right", "llm_right"]].mean().tolist(),
         "random": float((requests.slm_right * 0.5 + requests.llm_right * 0.5).mean()), "money": money(segments),
         "cap_32": capped(segments, 32), "fixed_free": int((segments.tokens[segments.llm] >= 100).sum()),

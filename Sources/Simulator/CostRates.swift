@@ -94,12 +94,9 @@ struct CostTable {
 
     /// How many prompt tokens of a segment came from a cache, and how many were written to it.
     ///
-    /// - Parameter prefix: tokens that an earlier generation of the same model in the same answer has left there, and
-    ///   how long ago it ended, in microseconds.
-    func cached(
-        _ segment: LoggedSegment, input: Int, prefix: (tokens: Int, age: Int64)?
-    ) -> (read: Extent, written: Int) {
-        let shared = min(input, prefix?.tokens ?? 0)
+    /// - Parameter left: what the generation before it of the same model in the same answer left there.
+    func cached(_ segment: LoggedSegment, input: Int, _ left: PromptCache) -> (read: Extent, written: Int) {
+        let shared = min(input, left.tokens)
         switch cache {
         case .none: return (.zero, 0)
         case .reported:
@@ -107,11 +104,18 @@ struct CostTable {
             return (Extent(min(cached, input)), segment.cacheWriteTokens ?? 0)
         case .perfect: return (Extent(shared), 0)
         case .rule(let rule):
-            let isKept = rule.timeToLiveMilliseconds.map { (prefix?.age ?? 0) <= Int64($0) * 1000 } ?? true
+            let age = segment.startedMicroseconds - left.end
+            let isKept = rule.timeToLiveMilliseconds.map { Int128(age) <= Int128($0) * 1000 } ?? true
             let read = isKept ? rule.cacheable(shared) : 0
             return (Extent(read), max(0, rule.cacheable(input) - read))
         }
     }
+}
+
+/// What a generation leaves in its server's cache: its prompt and its text, and when it ended, from the arrival.
+struct PromptCache {
+    var tokens = 0
+    var end: Int64 = 0
 }
 
 extension CacheRule {

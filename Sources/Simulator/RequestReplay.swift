@@ -35,25 +35,25 @@ struct RequestReplay {
                 segment.finish.isRefused ? .zero : segment.costPico.map { Extent($0) }
             }
         }
-        // What the last generation of each role left in its server's cache, and when it ended.
-        var left: [(tokens: Int, end: Int64)?] = [nil, nil]
+        var caches = (slm: PromptCache(), llm: PromptCache())
         var choice = -1
         return request.segments.map { segment in
             if segment.choice != choice {
                 choice = segment.choice
-                left = [nil, nil]
+                caches = (PromptCache(), PromptCache())
             }
             if segment.finish.isRefused { return .zero }
             guard let rates = table.rates(segment.role, model: segment.model, at: request.arrived) else { return nil }
-            let role = Int(segment.role.rawValue)
             guard let input = segment.inputTokens else {
                 if rates.highestInput == 0 { return Extent(segment.tokens) * rates.output + Extent(rates.request) }
                 // An attempt that failed before any work is not billed.
                 return segment.finish == .failed && segment.tokens == 0 ? .zero : nil
             }
-            let prefix = left[role].map { (tokens: $0.tokens, age: segment.startedMicroseconds - $0.end) }
-            let (read, written) = table.cached(segment, input: input, prefix: prefix)
-            left[role] = (input + segment.tokens, segment.startedMicroseconds + segment.durationMicroseconds)
+            let cache = segment.role == .slm ? caches.slm : caches.llm
+            let (read, written) = table.cached(segment, input: input, cache)
+            let left = PromptCache(
+                tokens: input + segment.tokens, end: segment.startedMicroseconds + segment.durationMicroseconds)
+            if segment.role == .slm { caches.slm = left } else { caches.llm = left }
             return rates.cost(input: input, cached: read, written: written, output: Extent(segment.tokens))
         }
     }

@@ -11,6 +11,8 @@ struct SegmentReader {
         "role", "model", "tokens", "command_tokens", "finish", "choice", "seq", "attempt",
     ]
 
+    private static let everything = (1 << names.count) - 1
+
     private(set) var segment = LoggedSegment(role: .slm, sequence: 0, model: "", tokens: 0, finish: .other)
     private var found = 0
 
@@ -20,27 +22,18 @@ struct SegmentReader {
         for member in item.children {
             if let rule = take(member, &names) { return ("." + member.key, rule) }
         }
-        for (index, name) in SegmentReader.names.enumerated() where found >> index & 1 == 0 {
-            return (".\(name)", "is missing")
-        }
-        return nil
+        guard found != SegmentReader.everything else { return nil }
+        let missing = SegmentReader.names.indices.first { found >> $0 & 1 == 0 } ?? 0
+        return (".\(SegmentReader.names[missing])", "is missing")
     }
+
+    private static let countRule = "must be a whole number from 0 to \(LoggedRequest.tokenLimit)"
+    private static let optionalRule = "must be a whole number from 0, or null"
+    private static let timeRule = "must be a number of milliseconds"
 
     /// Returns what the member must be, when it is not that.
     private mutating func take(_ member: JSON, _ names: inout NameTable) -> String? {
-        if member.hasKey("tokens") { return take(member, .tokens, \.tokens) }
-        if member.hasKey("command_tokens") { return take(member, .commandTokens, \.commandTokens) }
-        if member.hasKey("choice") { return take(member, .choice, \.choice) }
-        if member.hasKey("seq") { return take(member, .sequence, \.sequence) }
-        if member.hasKey("attempt") { return take(member, .attempt, \.attempt) }
-        if member.hasKey("requested") { return take(member, \.requested) }
-        if member.hasKey("granted") { return take(member, \.granted) }
-        if member.hasKey("input_tokens") { return take(member, \.inputTokens) }
-        if member.hasKey("cached_input_tokens") { return take(member, \.cachedTokens) }
-        if member.hasKey("cache_write_tokens") { return take(member, \.cacheWriteTokens) }
-        if member.hasKey("cost_pico") { return takeCost(member) }
-        if member.hasKey("started_ms") { return take(member, \.startedMicroseconds) }
-        if member.hasKey("ms") { return take(member, \.durationMicroseconds) }
+        if let rule = takeNumber(member) { return rule.isEmpty ? nil : rule }
         if member.hasKey("role") {
             mark(.role)
             segment.role = member.equals("llm") ? .llm : .slm
@@ -60,40 +53,50 @@ struct SegmentReader {
         return nil
     }
 
+    /// Empty when a number was taken, nil when the member is none of them.
+    private mutating func takeNumber(_ member: JSON) -> String? {
+        if member.hasKey("tokens") { return take(member, .tokens) { $0.tokens = $1 } }
+        if member.hasKey("command_tokens") { return take(member, .commandTokens) { $0.commandTokens = $1 } }
+        if member.hasKey("choice") { return take(member, .choice) { $0.choice = $1 } }
+        if member.hasKey("seq") { return take(member, .sequence) { $0.sequence = $1 } }
+        if member.hasKey("attempt") { return take(member, .attempt) { $0.attempt = $1 } }
+        if member.hasKey("requested") { return takeOptional(member) { $0.requested = $1 } }
+        if member.hasKey("granted") { return takeOptional(member) { $0.granted = $1 } }
+        if member.hasKey("input_tokens") { return takeOptional(member) { $0.inputTokens = $1 } }
+        if member.hasKey("cached_input_tokens") { return takeOptional(member) { $0.cachedTokens = $1 } }
+        if member.hasKey("cache_write_tokens") { return takeOptional(member) { $0.cacheWriteTokens = $1 } }
+        if member.hasKey("started_ms") { return takeTime(member) { $0.startedMicroseconds = $1 } }
+        if member.hasKey("ms") { return takeTime(member) { $0.durationMicroseconds = $1 } }
+        guard member.hasKey("cost_pico") else { return nil }
+        if member.isNull { return "" }
+        guard let cost = member.int, cost >= 0 else { return SegmentReader.optionalRule }
+        segment.costPico = cost
+        return ""
+    }
+
     private mutating func mark(_ member: Member) { found |= 1 << member.rawValue }
 
-    private mutating func take(
-        _ value: JSON, _ member: Member, _ path: WritableKeyPath<LoggedSegment, Int>
-    ) -> String? {
+    private mutating func take(_ value: JSON, _ member: Member, _ set: (inout LoggedSegment, Int) -> Void) -> String {
         guard let count = value.int, (0...LoggedRequest.tokenLimit).contains(count) else {
-            return "must be a whole number from 0 to \(LoggedRequest.tokenLimit)"
+            return SegmentReader.countRule
         }
         mark(member)
-        segment[keyPath: path] = count
-        return nil
+        set(&segment, count)
+        return ""
     }
 
-    private mutating func take(_ value: JSON, _ path: WritableKeyPath<LoggedSegment, Int?>) -> String? {
-        if value.isNull { return nil }
+    private mutating func takeOptional(_ value: JSON, _ set: (inout LoggedSegment, Int) -> Void) -> String {
+        if value.isNull { return "" }
         // An n may have any number of digits; what is above the limit means the same as the limit.
-        guard let count = value.int, count >= 0 else { return "must be a whole number from 0, or null" }
-        segment[keyPath: path] = min(count, LoggedRequest.tokenLimit)
-        return nil
+        guard let count = value.int, count >= 0 else { return SegmentReader.optionalRule }
+        set(&segment, min(count, LoggedRequest.tokenLimit))
+        return ""
     }
 
-    private mutating func takeCost(_ value: JSON) -> String? {
-        if value.isNull { return nil }
-        guard let cost = value.int, cost >= 0 else { return "must be a whole number from 0, or null" }
-        segment.costPico = cost
-        return nil
-    }
-
-    private mutating func take(_ value: JSON, _ path: WritableKeyPath<LoggedSegment, Int64>) -> String? {
-        guard let milliseconds = value.double, milliseconds.magnitude <= 9e12 else {
-            return "must be a number of milliseconds"
-        }
-        segment[keyPath: path] = Int64((milliseconds * 1000).rounded())
-        return nil
+    private mutating func takeTime(_ value: JSON, _ set: (inout LoggedSegment, Int64) -> Void) -> String {
+        guard let milliseconds = value.double, milliseconds.magnitude <= 9e12 else { return SegmentReader.timeRule }
+        set(&segment, Int64((milliseconds * 1000).rounded()))
+        return ""
     }
 }
 
