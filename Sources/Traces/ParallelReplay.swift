@@ -72,7 +72,7 @@ package final class ParallelReplay: Sendable {
     private let onProgress: @Sendable (Progress) -> Void
 
     /// - Parameters:
-    ///   - simulation: what the result is added to; of an interrupted replay, or an empty one.
+    ///   - simulation: what the result is added to: empty, or of the lines before these.
     ///   - next: gives the next bytes of the traces, of any size, nil at their end. Called by one thread at a time.
     ///   - onRerun: told, in the order of the file, of each request that would have to be run again and the policies
     ///     that need it, by their places in the scenario. Nil when nobody wants to know.
@@ -85,8 +85,9 @@ package final class ParallelReplay: Sendable {
         scenario = simulation.scenario
         self.shard = shard
         source = Mutex(Source(next: next))
-        tail = Mutex(Tail(simulation: try TraceSimulation(simulation.scenario)))
-        whole = Mutex(simulation)
+        // What depends on the order goes on from the state that was given.
+        tail = Mutex(Tail(simulation: simulation))
+        whole = Mutex(try TraceSimulation(simulation.scenario))
         wantsRerun = onRerun != nil
         self.onRerun = onRerun ?? { _, _ in }
         self.onProgress = onProgress

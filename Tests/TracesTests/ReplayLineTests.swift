@@ -112,13 +112,15 @@ import Wire
     }
 
     private static func replay(
-        _ text: [UInt8], threads: Int, piece: Int = 70_001, shard: ParallelReplay.Shard? = nil
+        _ text: [UInt8], threads: Int, piece: Int = 70_001, shard: ParallelReplay.Shard? = nil,
+        after earlier: [UInt8]? = nil
     ) async throws -> (bytes: [UInt8], rerun: [UUID7], requests: Int) {
         let pieces = Pieces(text, size: piece)
         let rerun = Mutex<[UUID7]>([])
         let done = Mutex(0)
+        let start = try earlier.map { try TraceSimulation.decode($0, scenario: scenario()) }
         let replay = try ParallelReplay(
-            try TraceSimulation(scenario()), shard: shard, next: { pieces.next() },
+            try start ?? TraceSimulation(scenario()), shard: shard, next: { pieces.next() },
             onRerun: { request, _ in rerun.withLock { $0.append(request.id) } },
             onProgress: { progress in done.withLock { $0 = progress.requests } })
         await withTaskGroup(of: Void.self) { group in
@@ -138,6 +140,11 @@ import Wire
         #expect(one.rerun.count == count && one.rerun == one.rerun.sorted())
         let three = try await Self.replay(bytes, threads: 3, piece: 999_983)
         #expect(three == one)
+        // Two halves, the second going on from what the first has left, budgets included.
+        let border = try #require(bytes[..<(bytes.count / 2)].lastIndex(of: 0x0A))
+        let first = try await Self.replay(Array(bytes[...border]), threads: 2)
+        let second = try await Self.replay(Array(bytes[(border + 1)...]), threads: 2, after: first.bytes)
+        #expect(second.bytes == one.bytes)
         var merged = try TraceSimulation(Self.scenario())
         for shard in [2, 0, 3, 1] {
             let part = try await Self.replay(bytes, threads: 2, shard: ParallelReplay.Shard(index: shard, count: 4))
