@@ -4,7 +4,8 @@
     Scripts/docs.py [--check] [PROGRAM]        PROGRAM: .build/debug/relaygate
 
 Docs/cli.md: the indented block behind each `<!-- help: COMMAND -->` is that command's help text.
-Docs/configuration.md: what stands between the `reference` markers is `relaygate config reference`.
+Docs/configuration.md: what stands between the `reference` markers is `relaygate config reference`; in
+Docs/simulate.md it is `relaygate simulate reference`.
 """
 import os
 import re
@@ -29,8 +30,15 @@ def commands(text, program):
     return re.sub(r"<!-- help: *(.*?) *-->\n\n(?:(?: {4}.*)?\n)*", block, text)
 
 
-def reference(text, program):
-    table = printed(program, "config", "reference")
+def configuration(text, program):
+    return reference(text, printed(program, "config", "reference"))
+
+
+def scenarios(text, program):
+    return reference(text, printed(program, "simulate", "reference"))
+
+
+def reference(text, table):
     begin, end = "<!-- reference:begin -->", "<!-- reference:end -->"
     head, rest = text.split(begin)
     return head + begin + "\n" + table + "\n" + end + rest.split(end)[1]
@@ -40,7 +48,7 @@ def main():
     arguments = [a for a in sys.argv[1:] if a != "--check"]
     program = os.path.abspath(arguments[0] if arguments else os.path.join(ROOT, ".build/debug/relaygate"))
     stale = []
-    for name, make in [("cli.md", commands), ("configuration.md", reference)]:
+    for name, make in [("cli.md", commands), ("configuration.md", configuration), ("simulate.md", scenarios)]:
         path = os.path.join(ROOT, "Docs", name)
         with open(path, encoding="utf-8") as file:
             old = file.read()

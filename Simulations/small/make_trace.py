@@ -74,12 +74,19 @@ def request(rng, number, arrived):
     tokens = {role: sum(s["tokens"] for s in segments if s["role"] == role) for role in ("slm", "llm")}
     commands = sum(s["command_tokens"] for s in segments)
     judged, shadowed = rng.random() < 0.95, rng.random() < 0.85
+    small = {"verdict": int(luck < slm), "tokens": max(20, int(length * rng.uniform(0.9, 1.2)))}
+    if not calls:
+        # An answer without a call is what the SLM alone writes.
+        small = {"verdict": int(luck < relay), "tokens": tokens["slm"]}
     alone = {
-        "slm_only": {"verdict": int(luck < slm), "tokens": max(20, int(length * rng.uniform(0.9, 1.2)))},
+        "slm_only": small,
         "llm_only": {"verdict": int(luck < llm), "tokens": max(20, int(length * rng.uniform(0.8, 1.1)))},
         "inclusion_probability": 0.85}
     # A UUID of version 7 whose first 48 bits are the time.
     stamp, low = f"{arrived:012x}", f"{number:015x}"
+    tags = {"benchmark": name, "difficulty": f"{luck:.3f}", "question": f"{name}-{number % 40}"}
+    if judged and shadowed:
+        tags["sample"] = "shadow"
     return {
         "version": 2, "request_id": f"{stamp[:8]}-{stamp[8:]}-7000-8{low[:3]}-{low[3:]}", "tenant": tenant,
         "model": "relay", "policy": {"name": "relay", "version": "small", "propensity": None}, "endpoint": "chat",
@@ -87,7 +94,7 @@ def request(rng, number, arrived):
         "error": None, "degraded": None, "choices": 1, "calls": sum(s["role"] == "llm" for s in segments),
         "malformed": 0, "prompt_tokens": prompt, "slm_tokens": tokens["slm"], "llm_tokens": tokens["llm"],
         "command_tokens": commands, "visible_tokens": tokens["slm"] + tokens["llm"] - commands,
-        "tags": {"benchmark": name, "difficulty": f"{luck:.3f}", "question": f"{name}-{number % 40}"},
+        "tags": tags,
         "segments": segments,
         "verdicts": [{"choice": 0, "source": "tests", "verdict": int(luck < relay), "judged_ms": arrived + ms + 1000,
                       "note": ""}] if judged else [],

@@ -8,8 +8,8 @@ package struct Command: Sendable {
     package let discussion: String
     package let options: [Option]
     package let positionals: [Positional]
-    /// When not empty, one of them must follow, unless `runsWithoutSubcommand`. A first word that is the name of none is
-    /// then a positional argument, if there are any.
+    /// When not empty, one of them must follow, unless `runsWithoutSubcommand`. A first word that is the name of none
+    /// is then a positional argument, if there are any.
     package let subcommands: [Command]
     /// Whether a command with subcommands also runs without one.
     package let runsWithoutSubcommand: Bool

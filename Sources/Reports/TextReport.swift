@@ -53,7 +53,7 @@ package enum TextReport {
     private static func facts(
         _ facts: [(name: String, value: String)], _ width: Int, indent: String = ""
     ) -> [String] {
-        let widest = min(28, facts.map(\.name.count).max() ?? 0)
+        let widest = min(36, facts.map(\.name.count).max() ?? 0)
         return facts.flatMap { name, value in
             let space = String(repeating: " ", count: max(0, widest - name.count))
             return wrapped(value, first: indent + name + space + "  ", width, rest: indent.count + widest + 2)

@@ -80,7 +80,7 @@ struct ScenarioLoader {
         var limits = reader.section("relay")
         scenario.relay = RelayLimits(
             calls: limits.integer("max_calls"), callTokens: limits.integer("max_call_tokens"),
-            malformed: limits.integer("max_malformed"), answerTokens: limits.integerIfPresent("max_answer_tokens"),
+            malformed: limits.integer("max_malformed"), answerTokens: limits.integerIfPresent("max_tokens"),
             budgetsRefuse: limits.booleanIfPresent("budgets_refuse") ?? false)
         limits.finish()
         reader.finish()

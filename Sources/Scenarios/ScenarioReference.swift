@@ -51,13 +51,17 @@ package enum ScenarioReference {
             "source", .section, .absent, "Where the data are: one of `traces`, `pairs`, `rows`, `ledger` and `paper`."),
         .init(
             "source.traces", .names, .absent,
-            "Trace files of version 2 (JSON Lines), relative to the scenario file. Their order does not matter."),
+            "Trace files of version 2, JSON Lines or tables named `.csv`, relative to the scenario file. Their order does not matter."
+        ),
         .init(
             "source.pairs", .text(maximumBytes: 4096), .absent,
             "A pair table: CSV with a verdict of either model alone for each question, relative to the scenario file."),
         .init(
             "source.columns", .text(maximumBytes: 4096), .absent,
             "Which columns of the pair table hold what, such as `slm_correct=small_ok,llm_correct=large_ok`."),
+        .init(
+            "source.rows", .text(maximumBytes: 4096), .absent,
+            "Published rows: CSV with accuracies and call ratios of systems, relative to the scenario file."),
         .init(
             "source.ledger", .boolean, .absent, "`true` reads the ledger of the configuration that `--config` names."),
         .init("source.paper", .boolean, .absent, "`true` takes the tables that the paper published."),
@@ -170,7 +174,7 @@ package enum ScenarioReference {
             "relay.max_malformed", .integer(0...1_000_000), .value("3"),
             "Malformed commands before commands are forbidden."),
         .init(
-            "relay.max_answer_tokens", .integer(1...1_000_000_000), .absent,
+            "relay.max_tokens", .integer(1...1_000_000_000), .absent,
             "The largest `max_tokens` of the callers. Absent: callers may leave it out, and answers have no known end."),
         .init(
             "relay.budgets_refuse", .boolean, .absent,

@@ -15,7 +15,9 @@ enum SimulateCommand {
         .value("pairs", .text, "FILE", "from a pair table: CSV with a verdict of either model alone for each question"),
         .value("columns", .text, "ROLE=COLUMN,…", "which columns of the pair table hold what"),
         .value("rows", .text, "FILE", "from published rows: CSV with accuracies and call ratios of systems"),
-        .value("traces", .text, "FILE", repeats: true, "from trace files (JSON Lines); - is standard input"),
+        .value(
+            "traces", .text, "FILE", repeats: true,
+            "from trace files: JSON Lines, or tables named .csv; - is standard input"),
         .flag("ledger", "from the ledger of --config"),
     ]
     private static let filters: [Option] = [
@@ -54,6 +56,8 @@ enum SimulateCommand {
         .value("threads", .integer(1...256), "N", "at work at once; as many as processors by default"),
         .value("shard", .text, "I/N", "only part I of N, from 1; with --partial"),
         .value("partial", .text, "FILE", "write a partial result for `relaygate simulate merge` instead of a report"),
+        .value(
+            "save-every", .bytes, "SIZE", default: "512MiB", "save a --partial after so much of the trace files"),
         .flag("resume", "go on with an interrupted --partial; give the other options as before"),
     ]
 
@@ -66,10 +70,16 @@ enum SimulateCommand {
             """,
         options: sources + filters + questions + output + work + [ConfigurationOption.option],
         positionals: [Positional("scenario", required: false, "a scenario file, YAML")],
-        subcommands: [SimulateMerge.command], runsWithoutSubcommand: true)
+        subcommands: [
+            SimulateMerge.command, Command("reference", "print the reference of scenario files in Markdown"),
+        ], runsWithoutSubcommand: true)
 
     static func run(_ arguments: ParsedArguments) throws(CommandExit) {
-        if arguments.path.last == "merge" { return try SimulateMerge.run(arguments) }
+        switch arguments.path.last {
+        case "merge": return try SimulateMerge.run(arguments)
+        case "reference": return Terminal.write(ScenarioReference.markdown)
+        default: break
+        }
         let question = try SimulateQuestion(arguments)
         switch question.source {
         case .paper:

@@ -71,7 +71,7 @@ enum SimulateMerge {
         _ head: SimulatePartial.Head, _ traces: [String]
     ) throws(CommandExit) -> SimulateQuestion {
         var words = head.words.filter { $0 != "--traces" }
-        if head.names_traces { for path in traces { words += ["--traces", path] } }
+        if head.namesTraces { for path in traces { words += ["--traces", path] } }
         var question = try SimulateQuestion(
             try RelayGate.root.parse(["simulate"] + words), scenarioText: head.scenario)
         if !traces.isEmpty { question.source = .traces(traces) }

@@ -5,8 +5,14 @@ internal import Simulator
 /// A file with a part of a simulation: a line of JSON that says of which question, then the sums of the simulator.
 struct SimulatePartial {
     struct Head: Codable, Equatable {
+        enum CodingKeys: String, CodingKey {
+            case version = "relaygate_partial"
+            case namesTraces = "names_traces"
+            case words, scenario, traces, shard, shards, position, after
+        }
+
         /// The version of this file.
-        var relaygate_partial = 1
+        var version = 1
         /// The command line's words, without names of trace files.
         var words: [String]
         /// The scenario file's text, nil where the question was asked with options.
@@ -14,7 +20,7 @@ struct SimulatePartial {
         /// Trace files; empty for the ledger.
         var traces: [String]
         /// Whether the trace files were named on the command line.
-        var names_traces: Bool
+        var namesTraces: Bool
         /// From 1.
         var shard: Int
         var shards: Int
@@ -26,7 +32,7 @@ struct SimulatePartial {
         /// Whether two heads ask the same question.
         func isSameQuestion(as other: Head) -> Bool {
             words == other.words && scenario == other.scenario && shards == other.shards
-                && names_traces == other.names_traces
+                && namesTraces == other.namesTraces
         }
 
         var isWhole: Bool { position == nil && after == nil }
@@ -47,7 +53,7 @@ struct SimulatePartial {
     static func read(_ path: String) throws(CommandExit) -> SimulatePartial {
         let bytes = try InputFile.bytes(path)
         guard let end = bytes.firstIndex(of: 0x0A),
-            let head = try? JSONDecoder().decode(Head.self, from: Data(bytes[..<end])), head.relaygate_partial == 1
+            let head = try? JSONDecoder().decode(Head.self, from: Data(bytes[..<end])), head.version == 1
         else {
             throw .failure("\(path): is no partial result of this release's `relaygate simulate --partial`")
         }

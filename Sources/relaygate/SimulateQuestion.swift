@@ -57,7 +57,7 @@ struct SimulateQuestion {
     /// Options that go with a scenario file.
     private static let beside: Set = [
         "paper", "pairs", "columns", "rows", "traces", "ledger", "seed", "format", "output", "rerun-list", "threads",
-        "shard", "partial", "resume", "config",
+        "shard", "partial", "save-every", "resume", "config",
     ]
 
     private init(
@@ -165,7 +165,10 @@ struct SimulateQuestion {
 
     /// The options that change a report, in the order in which help lists them.
     private static func words(_ arguments: ParsedArguments) -> [String] {
-        let work: Set = ["format", "output", "rerun-list", "threads", "shard", "partial", "resume", "config"]
+        let work: Set = [
+            "format", "output", "rerun-list", "threads", "shard", "partial", "save-every", "resume",
+            "config",
+        ]
         var words: [String] = []
         for option in arguments.command.options where !work.contains(option.name) && isGiven(option, arguments) {
             if option.name == "traces" || option.value == nil {

@@ -19,7 +19,9 @@ enum SimulateText {
     }
 
     static func failure(_ error: SimulationError, _ file: String?) -> CommandExit {
-        let place = [file, error.field].compactMap { $0 }.joined(separator: ": ")
+        // Without a file, the policies are those of the options.
+        let isOption = file == nil && error.field?.hasPrefix("policies[") == true
+        let place = [file, isOption ? "--policy" : error.field].compactMap { $0 }.joined(separator: ": ")
         return .failure(place.isEmpty ? error.message : "\(place): \(error.message)")
     }
 

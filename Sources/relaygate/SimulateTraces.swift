@@ -8,9 +8,6 @@ internal import Traces
 
 /// Simulations of recorded requests: the whole, or a shard of them.
 enum SimulateTraces {
-    /// Bytes of traces between two states that an interrupted run can go on from.
-    private static let piece = 512 << 20
-
     static func run(_ question: SimulateQuestion, _ arguments: ParsedArguments) throws(CommandExit) {
         let shard = try shard(arguments)
         guard let partial = arguments.text("partial") else {
@@ -54,7 +51,7 @@ enum SimulateTraces {
         if case .traces(let paths) = question.source { traces = paths.sorted() }
         return SimulatePartial.Head(
             words: question.words, scenario: question.fileText, traces: traces,
-            names_traces: question.words.contains("--traces"), shard: (shard?.index ?? 0) + 1,
+            namesTraces: question.words.contains("--traces"), shard: (shard?.index ?? 0) + 1,
             shards: shard?.count ?? 1)
     }
 
@@ -99,7 +96,9 @@ enum SimulateTraces {
         case .traces(let paths):
             let feed = try TraceFeed(paths)
             if let position = found?.position { feed.seek(position) }
-            try replay(feed, &simulation, shard, arguments.integer("threads"), list, keeping)
+            let isCut = keeping != nil && feed.isSeekable
+            let piece = isCut ? max(1, arguments.bytes("save-every") ?? Int.max) : Int.max
+            try replay(feed, &simulation, shard, arguments.integer("threads"), list, piece, keeping)
         default:
             try SimulateLedger.replay(
                 &simulation, question, shard, after: found?.after, arguments, list, keeping)
@@ -110,10 +109,8 @@ enum SimulateTraces {
 
     private static func replay(
         _ feed: TraceFeed, _ simulation: inout TraceSimulation, _ shard: ParallelReplay.Shard?, _ threads: Int?,
-        _ list: RerunList?, _ keeping: Keeping?
+        _ list: RerunList?, _ size: Int, _ keeping: Keeping?
     ) throws(CommandExit) {
-        // Budgets follow each tenant through the whole trace, so there is no state between pieces.
-        let size = keeping != nil && feed.isSeekable && !simulation.isOrdered ? piece : Int.max
         let bar = Mutex(ProgressBar())
         let done = Mutex((bytes: 0, requests: 0))
         while !feed.isAtEnd {
@@ -122,15 +119,16 @@ enum SimulateTraces {
             feed.begin(bytes: size)
             do {
                 let replay = try ParallelReplay(
-                    simulation, shard: shard, next: { try feed.next() }, onRerun: list?.adding
-                ) { progress in
-                    let sum = (bytes: before.bytes + progress.bytes, requests: before.requests + progress.requests)
-                    done.withLock { $0 = sum }
-                    bar.withLock { bar in
-                        guard bar?.isDue() == true else { return }
-                        bar?.show(share: Double(sum.bytes) / Double(max(1, feed.totalBytes)), requests: sum.requests)
-                    }
-                }
+                    simulation, shard: shard, next: { try feed.next() }, onRerun: list?.adding,
+                    onProgress: { progress in
+                        let sum = (bytes: before.bytes + progress.bytes, requests: before.requests + progress.requests)
+                        done.withLock { $0 = sum }
+                        bar.withLock { bar in
+                            guard bar?.isDue() == true else { return }
+                            bar?.show(
+                                share: Double(sum.bytes) / Double(max(1, feed.totalBytes)), requests: sum.requests)
+                        }
+                    })
                 work(replay, threads ?? GatewayConfiguration.onlineProcessors)
                 simulation = try replay.result()
             } catch {

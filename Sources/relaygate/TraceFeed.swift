@@ -1,8 +1,10 @@
 internal import Arguments
 internal import Glibc
 internal import Synchronization
+internal import Traces
 
-/// The bytes of trace files, one file behind the other, in pieces of a size that can be gone on with later.
+/// The lines of trace files, JSON Lines or tables (`.csv`), one file behind the other, in pieces of a size that can be
+/// gone on with later.
 ///
 /// The order of the names given does not matter: files are read in the order of the first request of each, which is the
 /// order in which budgets are used.
@@ -21,6 +23,8 @@ final class TraceFeed: Sendable {
         var left = Int.max
         var endsInLine = false
         var isPieceOver = false
+        /// Of a file that is a table, which can be gone on with only behind its end.
+        var table: TraceTableLines?
     }
 
     /// In the order of reading.
@@ -81,24 +85,41 @@ final class TraceFeed: Sendable {
         try state.withLock { state in
             while !state.isPieceOver, state.position.file < paths.count {
                 if state.fd < 0 { try open(&state) }
-                let bytes = try TraceFeed.read(state.fd, paths[state.position.file])
+                // No more than the piece may have, so that it ends near where it should.
+                let size = min(1 << 20, max(state.left, 1 << 12))
+                let bytes = try TraceFeed.read(state.fd, paths[state.position.file], size)
                 if bytes.isEmpty {
-                    close(state.fd)
-                    state.fd = -1
-                    state.position = Position(file: state.position.file + 1, offset: 0)
-                    guard state.endsInLine else { continue }
-                    // The next file begins a line of its own.
-                    state.endsInLine = false
-                    return [0x0A]
+                    if let rest = try end(&state) { return rest }
+                } else if state.table != nil {
+                    state.left -= bytes.count
+                    if let lines = try state.table?.read(bytes), !lines.isEmpty { return lines }
+                } else {
+                    return cut(bytes, &state)
                 }
-                return cut(bytes, &state)
             }
             return nil
         }
     }
 
+    /// Ends a file; returns what it still has.
+    private func end(_ state: inout State) throws -> [UInt8]? {
+        close(state.fd)
+        state.fd = -1
+        state.position = Position(file: state.position.file + 1, offset: 0)
+        if state.left <= 0 { state.isPieceOver = true }
+        if var table = state.table {
+            state.table = nil
+            return try table.finish()
+        }
+        guard state.endsInLine else { return nil }
+        // The next file begins a line of its own.
+        state.endsInLine = false
+        return [0x0A]
+    }
+
     private func open(_ state: inout State) throws {
         let path = paths[state.position.file]
+        state.table = TraceFeed.isTable(path) ? TraceTableLines() : nil
         state.fd = path == "-" ? dup(STDIN_FILENO) : unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard state.fd >= 0, state.position.offset == 0 || lseek(state.fd, off_t(state.position.offset), SEEK_SET) >= 0
         else { throw TraceFeed.failure(path) }
@@ -119,10 +140,10 @@ final class TraceFeed: Sendable {
         return bytes
     }
 
-    private static func read(_ fd: Int32, _ path: String) throws(CommandExit) -> [UInt8] {
+    private static func read(_ fd: Int32, _ path: String, _ size: Int) throws(CommandExit) -> [UInt8] {
         while true {
             var failure: Int32 = 0
-            let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 1 << 20) { buffer, count in
+            let bytes = unsafe [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
                 let found = unsafe Glibc.read(fd, buffer.baseAddress, buffer.count)
                 failure = found < 0 ? errno : 0
                 count = max(0, found)
@@ -147,12 +168,14 @@ final class TraceFeed: Sendable {
         let end = lseek(fd, 0, SEEK_END)
         // What cannot be sought, such as a pipe, must not lose its beginning to this look.
         guard end >= 0, lseek(fd, 0, SEEK_SET) >= 0 else { return ("", 0) }
-        let head = try read(fd, path).prefix(1 << 16)
-        let mark = Array("\"request_id\":\"".utf8)
+        let head = try read(fd, path, 1 << 16)
+        let mark = Array((isTable(path) ? "\n" : "\"request_id\":\"").utf8)
         let start = head.indices.first { head[$0...].starts(with: mark) }
         let id = start.map { String(decoding: head[($0 + mark.count)...].prefix(36), as: UTF8.self) } ?? ""
         return (id, Int(end))
     }
+
+    private static func isTable(_ path: String) -> Bool { path.hasSuffix(".csv") }
 
     /// The file and the line in it of a line that is counted from a position on.
     func locate(line: Int, from start: Position) -> (path: String, line: Int)? {

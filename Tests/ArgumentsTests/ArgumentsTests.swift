@@ -74,6 +74,27 @@ private let root = Command(
             try root.parse(["run", "a", "--", "-b", "--c"]).positionals("word") == ["a", "-b", "--c"])
     }
 
+    @Test("A word that names no subcommand is a positional argument where the command runs without one")
+    func wordOrSubcommand() throws {
+        let command = Command(
+            "tool", "Works.",
+            subcommands: [
+                Command(
+                    "ask", "Asks.", positionals: [Positional("file", required: false, "A file.")],
+                    subcommands: [Command("merge", "Merges.", positionals: [Positional("part", "A part.")])],
+                    runsWithoutSubcommand: true)
+            ])
+        let asked = try command.parse(["ask", "question.yaml"])
+        #expect(asked.path == ["ask"])
+        #expect(asked.positional("file") == "question.yaml")
+        let merged = try command.parse(["ask", "merge", "question.yaml"])
+        #expect(merged.path == ["ask", "merge"])
+        #expect(merged.positional("part") == "question.yaml")
+        // A file with a subcommand's name is given behind the end of options.
+        #expect(try command.parse(["ask", "--", "merge"]).positional("file") == "merge")
+        #expect(throws: CommandExit.self) { try command.parse(["ask", "one", "two"]) }
+    }
+
     @Test("A value may contain = and may begin with one dash")
     func valueForms() throws {
         #expect(try root.parse(["serve", "--label=a=b"]).texts("label") == ["a=b"])

@@ -46,7 +46,7 @@ import Testing
         cluster: tag:question
         seed: 7
         replicates: 0
-        relay: {max_calls: 8, max_answer_tokens: 300, budgets_refuse: true}
+        relay: {max_calls: 8, max_tokens: 300, budgets_refuse: true}
         """
 
     private static func parse(_ text: String) throws -> ScenarioFile {

@@ -1,0 +1,377 @@
+"""`relaygate simulate` from outside: the scenarios of Simulations/ with what they must answer, formats, shards, errors."""
+
+import csv
+import io
+import json
+import os
+import pty
+import random
+import re
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from servers import require
+from traces import fill, installation
+
+ROOT = Path(__file__).resolve().parents[2]
+SIMULATIONS = ROOT / "Simulations"
+TRACE = SIMULATIONS / "small" / "trace.jsonl"
+EXPECTED = json.loads((SIMULATIONS / "expected.json").read_text(encoding="utf-8"))
+PAIRS = SIMULATIONS / "data" / "gsm8k_pairs.csv"
+
+
+def call(*arguments, **more):
+    return subprocess.run([require("relaygate"), "simulate", *map(str, arguments)], capture_output=True, timeout=120, **more)
+
+
+def simulate(*arguments):
+    done = call(*arguments)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def report(*arguments):
+    return json.loads(simulate(*arguments, "--format", "json"))
+
+
+def cells(document):
+    """Each cell by section, texts that its row begins with, and column."""
+    found = {}
+    for section in document["sections"]:
+        for row in section.get("rows", []):
+            texts = []
+            for cell in row:
+                if cell is None or "text" not in cell:
+                    break
+                texts.append(cell["text"])
+            for column, cell in zip(section["columns"], row):
+                found[section["name"], " / ".join(texts), column["name"]] = cell
+    return found
+
+
+def value(cell):
+    return [cell["low"], cell["high"]] if cell["kind"] == "bounded" else cell["value"]
+
+
+# The scenarios
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_a_scenario_answers_what_was_computed_without_the_program(name):
+    answers = cells(report(SIMULATIONS / f"{name}.yaml"))
+    wrong = []
+    for section, row, column, expected in EXPECTED[name]:
+        cell = answers.get((section, row, column))
+        if cell is None or value(cell) != expected or cell["kind"] not in ("exact", "bounded"):
+            wrong.append((section, row, column, expected, cell))
+    assert not wrong
+    assert len(EXPECTED[name]) >= 8
+
+
+def test_every_scenario_has_an_expected_result():
+    assert {path.stem for path in SIMULATIONS.glob("*.yaml")} == set(EXPECTED)
+
+
+def test_the_expected_results_and_the_trace_are_what_their_scripts_make(tmp_path):
+    done = subprocess.run([sys.executable, SIMULATIONS / "expected.py"], capture_output=True, text=True, check=True)
+    assert done.stdout == (SIMULATIONS / "expected.json").read_text(encoding="utf-8")
+    script = tmp_path / "make_trace.py"
+    shutil.copy(SIMULATIONS / "small" / "make_trace.py", script)
+    subprocess.run([sys.executable, script], check=True)
+    assert (tmp_path / "trace.jsonl").read_bytes() == TRACE.read_bytes()
+
+
+def test_the_list_of_requests_to_run_again_is_that_of_the_report(tmp_path):
+    path = tmp_path / "again.csv"
+    answers = cells(report(SIMULATIONS / "cap-n-at-50.yaml", "--rerun-list", path))
+    rows = list(csv.DictReader(path.open(newline="")))
+    # A call of more than 50 tokens is cut; the trace says which requests have one.
+    cut = [line["request_id"] for line in map(json.loads, TRACE.read_text().splitlines())
+           if any(segment["role"] == "llm" and segment["tokens"] > 50 for segment in line["segments"])]
+    assert [row["request_id"] for row in rows] == cut
+    assert str(len(cut)) == answers["replayable", "cap-n:50", "rerun"]["value"]
+    assert {row["rerun_for"] for row in rows} == {"cap-n:50"}
+
+
+# Sources and formats
+
+def test_the_paper_is_derived_from_its_tables():
+    answers = cells(report("--paper"))
+    name = "1.7B RelayLLM-Difficulty"
+    rows = {key[2]: cell for key, cell in answers.items() if key[1].startswith(name) and key[0] == "headline"}
+    # 42.50 + 0.0107 · 11.62 = 42.624334; 49.52 - 42.624334; 7.02 / 11.62; 1 - 0.0107 / (7.02 / 11.62).
+    assert rows["gain"]["value"] == "6.895666"
+    p_star = Fraction(702, 1162)
+    assert rows["matched_share"]["value_fraction"] == f"{p_star.numerator}/{p_star.denominator}"
+    reduction = 1 - Fraction(107, 10000) / p_star
+    assert float(rows["reduction"]["value"]) == pytest.approx(float(reduction), abs=1e-12)
+
+
+def test_random_routers_between_the_pairs_are_a_straight_line():
+    document = report("--pairs", PAIRS, "--random-router", "0.1,0.5,0.9", "--seed", "7")
+    rows = list(csv.DictReader(PAIRS.open(newline="")))
+    weak, strong = (sum(row[name] == "1" for row in rows) for name in ("weak_correct", "strong_correct"))
+    section = next(section for section in document["sections"] if section["name"] == "random_router")
+    names = [column["name"] for column in section["columns"]]
+    found = [float(row[names.index("accuracy")]["value"]) for row in section["rows"]]
+    assert found == pytest.approx([(weak + share * (strong - weak)) / len(rows) for share in (0.1, 0.5, 0.9)], abs=1e-12)
+    assert document["provenance"]["seed"] == "7"
+    assert document["provenance"]["command"] == f"relaygate simulate --pairs {PAIRS} --random-router 0.1,0.5,0.9 --seed 7"
+
+
+def test_published_rows_are_compared_with_random_routers(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("system,accuracy_percent,slm_accuracy_percent,llm_accuracy_percent,call_ratio_percent\n"
+                    "mine,49.52,42.50,54.12,1.07\nbetter,60,42.50,54.12,\n")
+    values = [cell.get("value") or cell.get("text") for key, cell in cells(report("--rows", path)).items() if cell]
+    assert "6.895666" in values
+    assert any("above the LLM" in value for value in values)
+
+
+def test_all_formats_say_the_same():
+    scenario = SIMULATIONS / "halve-the-budget.yaml"
+    document = report(scenario)
+    rows = list(csv.DictReader(io.StringIO(simulate(scenario, "--format", "csv").decode(), newline="")))
+    numbers = {(row["section"], int(row["row"]), row["column"]): row for row in rows if row["kind"] != "text"}
+    count = 0
+    for section in document["sections"]:
+        for index, row in enumerate(section.get("rows", [])):
+            for column, cell in zip(section["columns"], row):
+                if cell is None or "text" in cell:
+                    continue
+                other = numbers[section["name"], index + 1, column["name"]]
+                assert [other[name] for name in ("kind", "value", "low", "high", "unit", "reason")] == [
+                    cell["kind"], *(cell.get(name, "") for name in ("value", "low", "high", "unit", "reason"))]
+                count += 1
+    assert count == len(numbers) > 100
+    page, table = simulate(scenario, "--format", "html").decode(), simulate(scenario).decode()
+    for text in ("Halve the budget", "[0.3462, 0.7821]", "2,191", "20260108"):
+        assert text in page and text in table
+    assert not re.search(r"<script|https?:|<link|<img|@import", page)
+    assert page.count("<svg") >= 4
+    for form in (page, table):
+        for word in ("Definitions", "trace format", "report format", "relaygate simulate", "max_calls 4"):
+            assert word in form
+
+
+def test_output_goes_to_a_file_whole(tmp_path):
+    path = tmp_path / "report.html"
+    assert simulate(SIMULATIONS / "cap-n-at-50.yaml", "--format", "html", "--output", path) == b""
+    assert path.read_bytes() == simulate(SIMULATIONS / "cap-n-at-50.yaml", "--format", "html")
+    done = call("--paper", "--output", tmp_path / "no" / "file")
+    assert done.returncode == 1 and b"--output: " in done.stderr
+
+
+# The same bytes, however the work is cut up
+
+QUESTIONS = [
+    ["--policy", "slm,llm,fixed:20,random:matched-tokens,oracle,cascade:0.1/0.05", "--cap-n", "32", "--price", "llm=5/20",
+     "--price", "slm=0.1/0.4", "--group-by", "benchmark"],
+    ["--budget", "150/day", "--group-by", "tenant", "--cluster", "tag:question"],
+]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_threads_and_the_order_of_files_change_nothing(question, tmp_path):
+    lines = TRACE.read_bytes().splitlines(keepends=True)
+    files = [tmp_path / name for name in ("b.jsonl", "a.jsonl", "c.jsonl")]
+    for path, part in zip(files, (lines[:30], lines[30:31], lines[31:])):
+        path.write_bytes(b"".join(part))
+    # A file that ends inside a line, and one with other line ends.
+    files[0].write_bytes(files[0].read_bytes().rstrip(b"\n"))
+    def run(order, threads):
+        named = [word for path in order for word in ("--traces", path)]
+        return simulate(*named, *question, "--threads", threads, "--format", "json")
+    first = run(files, 1)
+    for order in (files[::-1], files[1:] + files[:1]):
+        assert run(order, 3) == first
+    # And the whole file says the same of the requests.
+    whole = report("--traces", TRACE, *question)
+    assert json.loads(first)["sections"] == whole["sections"]
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "html"])
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_merged_shards_are_the_whole_byte_for_byte(question, form, tmp_path):
+    whole = simulate("--traces", TRACE, *question, "--format", form)
+    parts = [tmp_path / f"part-{index}" for index in range(1, 17)]
+    for index, path in enumerate(parts, 1):
+        assert simulate("--traces", TRACE, *question, "--shard", f"{index}/16", "--partial", path) == b""
+    random.Random(20260108).shuffle(parts)
+    assert simulate("merge", *parts, "--format", form) == whole
+
+
+def test_shards_of_a_scenario_file_need_it_no_more(tmp_path):
+    scenario = tmp_path / "s.yaml"
+    text = (SIMULATIONS / "cap-n-at-50.yaml").read_text().replace("small/trace.jsonl", str(TRACE))
+    scenario.write_text(text)
+    whole = simulate(scenario)
+    for index in (1, 2):
+        simulate(scenario, "--shard", f"{index}/2", "--partial", tmp_path / str(index))
+    scenario.unlink()
+    assert simulate("merge", tmp_path / "2", tmp_path / "1") == whole
+
+
+def test_parts_of_different_files_are_merged(tmp_path):
+    lines = TRACE.read_bytes().splitlines(keepends=True)
+    names = []
+    for index, part in enumerate((lines[:50], lines[50:])):
+        path = tmp_path / f"{index}.jsonl"
+        path.write_bytes(b"".join(part))
+        simulate("--traces", path, "--cap-n", "32", "--partial", tmp_path / f"part-{index}")
+        names += ["--traces", path]
+    whole = simulate(*names, "--cap-n", "32")
+    assert simulate("merge", tmp_path / "part-1", tmp_path / "part-0") == whole
+
+
+def test_parts_that_do_not_belong_together_are_refused(tmp_path):
+    def part(name, *arguments):
+        simulate("--traces", TRACE, *arguments, "--partial", tmp_path / name)
+        return tmp_path / name
+    first, second = part("1", "--shard", "1/2"), part("2", "--shard", "2/2")
+    other = part("other", "--cap-n", "9", "--shard", "2/2")
+    def refused(*paths):
+        done = call("merge", *paths)
+        assert done.returncode == 1 and done.stdout == b""
+        return done.stderr.decode()
+    assert "missing: shard 2/2" in refused(first)
+    assert "would count twice" in refused(first, second, first)
+    assert "belongs to another question" in refused(first, other)
+    assert "is no partial result" in refused(TRACE)
+    # A bit that is wrong anywhere is noticed.
+    data = bytearray(second.read_bytes())
+    data[len(data) // 2 + 50] ^= 1
+    second.write_bytes(data)
+    assert "damaged" in refused(first, second)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_interrupted_run_goes_on(question, tmp_path):
+    trace, partial = tmp_path / "trace.jsonl", tmp_path / "partial"
+    lines = TRACE.read_bytes().splitlines(keepends=True)
+    # The run fails at a line in the second half, having saved what was before it.
+    trace.write_bytes(b"".join(lines[:60] + [b'{"version":2}\n'] + lines[61:]))
+    saving = ["--traces", trace, *question, "--partial", partial, "--save-every", "16KiB"]
+    done = call(*saving)
+    assert done.returncode == 1 and f"{trace}: line 61: " in done.stderr.decode()
+    head = json.loads(partial.read_bytes().split(b"\n", 1)[0])
+    assert head["position"]["offset"] > 16384 * 3
+    assert b"is not finished; run the same command again with --resume" in call("merge", partial).stderr
+    # What was read before is not read again: it could be anything now, of the same length.
+    saved = head["position"]["offset"]
+    trace.write_bytes(b"x" * (saved - 1) + b"\n" + b"".join(lines)[saved:])
+    assert call(*saving, "--resume").returncode == 0
+    trace.write_bytes(b"".join(lines))
+    assert simulate("merge", partial) == simulate("--traces", trace, *question)
+    # A whole one is left alone, and one of another question refused.
+    before = partial.read_bytes()
+    simulate(*saving, "--resume")
+    assert partial.read_bytes() == before
+    done = call("--traces", trace, "--cap-n", "33", "--partial", partial, "--resume")
+    assert b"belongs to another question or shard" in done.stderr
+
+
+def test_traces_come_through_a_pipe():
+    done = call("--traces", "-", "--cap-n", "32", "--format", "json", input=TRACE.read_bytes())
+    assert json.loads(done.stdout)["sections"] == report("--traces", TRACE, "--cap-n", "32")["sections"]
+
+
+def test_progress_is_shown_on_a_terminal():
+    master, slave = pty.openpty()
+    done = subprocess.run([require("relaygate"), "simulate", "--traces", TRACE], stderr=slave, stdout=subprocess.DEVNULL, timeout=60)
+    os.close(slave)
+    shown = os.read(master, 65536).decode()
+    os.close(master)
+    assert done.returncode == 0
+    assert re.search(r"\r\x1b\[K\[#{20}\] 100 %, 80 requests, [\d,]+/s\r\n$", shown), repr(shown)
+
+
+# The ledger
+
+def test_the_ledger_answers_as_its_export_does(postgres, tmp_path):
+    tool = installation(postgres, tmp_path / "one")
+    fill(tool, 300)
+    path = tmp_path / "export.jsonl"
+    tool.tool("trace", "export", "--output", str(path))
+    question = ["--policy", "slm,fixed:7,cap-calls:0", "--verdict-source", "tests", "--group-by", "model", "--format", "json"]
+    def ledger(*options):
+        return json.loads(tool.tool("simulate", "--ledger", *question, *options))
+    from_file = json.loads(simulate("--traces", path, *question))
+    # A table of the same requests says the same.
+    tool.tool("trace", "export", "--output", str(tmp_path / "export.csv"), "--format", "csv")
+    assert json.loads(simulate("--traces", tmp_path / "export.csv", *question))["sections"] == from_file["sections"]
+    whole = ledger()
+    assert whole["sections"] == from_file["sections"]
+    assert cells(whole)["policies", "as-logged / all", "llm_tokens"]["value"] == str(100 * 7)
+    # Of 300 requests, a second apart, 60 are in a minute; a third of them has a call of 7 tokens.
+    minute = ["--from", "2025-03-10T00:01", "--to", "2025-03-10T00:02"]
+    assert cells(ledger(*minute))["policies", "as-logged / all", "llm_tokens"]["value"] == str(20 * 7)
+    assert ledger(*minute)["sections"] == json.loads(simulate("--traces", path, *question, *minute))["sections"]
+    assert cells(ledger("--tag", "user=u4"))["replayable", "as-logged", "requests"]["value"] == "30"
+    assert cells(ledger("--served", "relay"))["replayable", "as-logged", "requests"]["value"] == "100"
+    # Shards of the ledger, merged.
+    for index in (1, 2, 3):
+        tool.tool("simulate", "--ledger", *question[:-2], "--shard", f"{index}/3", "--partial", str(tmp_path / str(index)))
+    assert report("merge", *(tmp_path / name for name in "312")) == whole
+
+
+# What is refused
+
+@pytest.mark.parametrize("arguments, status, message", [
+    ([], 64, "nothing to simulate: give a scenario file, or one of --paper"),
+    (["--paper", "--pairs", "x"], 64, "--paper and --pairs: give one source"),
+    (["--traces", TRACE, "--policy", "fxed:20"], 64, 'did you mean "fixed"?'),
+    (["--traces", TRACE, "--policy", "slm,random:2"], 64, "--policy: needs a share from 0 to 1"),
+    (["--traces", TRACE, "--budget", "50k/week"], 64, "--budget: must be TOKENS/WINDOW"),
+    (["--traces", TRACE, "--budget", "x/day"], 64, "--budget: must be a number"),
+    (["--traces", TRACE, "--price", "llm=2.5"], 64, "--price: must be MODEL=IN/OUT"),
+    (["--traces", TRACE, "--price", "llm=2.5/-1"], 64, "--price: must be dollars in digits"),
+    (["--traces", TRACE, "--from", "2026-01-09", "--to", "2026-01-08"], 64, "--to: must be after --from"),
+    (["--traces", TRACE, "--tag", "benchmark"], 64, "--tag: must be KEY=VALUE"),
+    (["--traces", TRACE, "--cluster", "question"], 64, "--cluster: must be request, tenant or tag:NAME"),
+    (["--traces", TRACE, "--shard", "1/2"], 64, "--shard: needs --partial"),
+    (["--traces", TRACE, "--shard", "3/2", "--partial", "x"], 64, "--shard: must be I/N"),
+    (["--traces", TRACE, "--resume"], 64, "--resume: needs --partial"),
+    (["--traces", TRACE, "--traces", TRACE], 64, "is given twice, its requests would count twice"),
+    (["--traces", "-", "--traces", TRACE], 64, "- is standard input, and has to be alone"),
+    (["--paper", "--shard", "1/2"], 64, "--shard: belongs to --traces and --ledger"),
+    (["--traces", "nowhere.jsonl"], 1, "cannot read nowhere.jsonl"),
+    (["nowhere.yaml"], 1, "nowhere.yaml: cannot be read"),
+    (["--pairs", PAIRS, "--policy", "fixed:20"], 1, "--policy: fixed:20 needs a trace"),
+    (["--pairs", TRACE], 1, "trace.jsonl: "),
+    (["--traces", ROOT / "README.md"], 1, "README.md: line 1: is no JSON"),
+    (["--traces", PAIRS], 1, "gsm8k_pairs.csv: line 1: "),
+    (["--traces", TRACE, "--group-by", "benchmark", "--paralel", "2"], 64, "unknown option"),
+])
+def test_what_cannot_be_is_named_with_its_remedy(arguments, status, message):
+    done = call(*arguments)
+    assert done.returncode == status and done.stdout == b""
+    said = done.stderr.decode()
+    assert said.startswith("error: ") and message in said, said
+
+
+def test_a_wrong_scenario_tells_all_its_problems(tmp_path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text("source: {traces: a.jsonl}\npolicies:\n  - policy: slm\n  - {cap_nn: 3}\n  - {cap_n: 0}\nclusters: x\n")
+    done = call(path, "--cap-n", "3")
+    assert done.returncode == 1
+    said = done.stderr.decode()
+    for message in [f'{path}:4:6: policies[1].cap_nn: unknown key, did you mean "cap_n"?',
+                    f"{path}:5:13: policies[2].cap_n: must be from 1 to", f"{path}:6:1: clusters: unknown key"]:
+        assert message in said, said
+    path.write_text("policies: [{policy: slm}]\n")
+    said = call(path, "--cap-n", "3").stderr.decode()
+    assert "--cap-n: is a part of the question, which is the file's" in said and "source: is missing" in said
+
+
+def test_a_scenario_file_takes_its_data_from_the_command_line(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text("title: Mine\npolicies: [{cap_n: 32}]\nreplicates: 0\n")
+    document = report(path, "--traces", TRACE, "--seed", "9")
+    assert document["title"] == "Mine"
+    assert document["provenance"]["command"] == f"relaygate simulate {path} --seed 9 --traces {TRACE}"
+    assert document["sections"] == report("--traces", TRACE, "--cap-n", "32", "--replicates", "0", "--seed", "9")["sections"]
