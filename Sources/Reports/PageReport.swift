@@ -143,7 +143,7 @@ package enum PageReport {
         .facts, .exclusions { width: 100%; }
         .exclusions td:first-child, .exclusions th:first-child { width: 80px; }
         .wide { overflow-x: auto; }
-        .interval { color: #444; }
+        .interval { color: #444; white-space: nowrap; }
         sup { font-size: 10px; line-height: 0; margin-left: 2px; }
         sup a { text-decoration: none; }
         .warning { border-left: 4px solid #111; padding: 4px 0 4px 12px; margin: 12px 0; }

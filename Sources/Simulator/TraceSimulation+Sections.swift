@@ -71,7 +71,8 @@ extension TraceSimulation {
             xTitle: money.map { "dollars for 1,000 requests (\(plan.tables[$0].model.name))" } ?? "call ratio, pooled",
             yTitle: "accuracy",
             series: [
-                Plot.Series("random router", .dashedLine, line), Plot.Series("policies", .points, points),
+                Plot.Series("random router", .dashedLine, line), .hull(line + points),
+                Plot.Series("policies", .points, points),
             ])
         return Section(
             name: "quality", title: "Accuracy against cost",
