@@ -36,8 +36,8 @@ struct TestGenerator: RandomNumberGenerator {
     /// What a run comes to, in the simulator's quantities.
     struct Truth {
         var calls = 0, reached = 0, llmTokens = 0, slmTokens = 0, correct = 0
-        /// Generated tokens; billed tokens; money at prices that differ in everything.
-        var costs = [0, 0, 0]
+        /// Generated tokens; billed tokens; money at prices that differ in everything; the prompts of the LLM alone.
+        var costs = [0, 0, 0, 0]
 
         init(_ runs: [ScriptedWorld.Run]) {
             for run in runs {
@@ -47,7 +47,10 @@ struct TestGenerator: RandomNumberGenerator {
                 correct += run.verdict
                 for segment in run.segments {
                     guard let input = segment.inputTokens else { continue }
-                    if segment.role == .llm { reached = 1 }
+                    if segment.role == .llm {
+                        reached = 1
+                        costs[3] += input
+                    }
                     costs[0] += segment.tokens
                     costs[1] += segment.tokens + input
                     costs[2] +=
@@ -74,6 +77,17 @@ struct TestGenerator: RandomNumberGenerator {
                             model: "slm", from: start, input: 2, cachedInput: nil, cacheWrite: nil, output: 3,
                             request: 10),
                     ], .none)),
+            CostModel(
+                name: "prompts",
+                basis: .prices(
+                    [
+                        ModelPrice(
+                            model: "llm", from: start, input: 1, cachedInput: nil, cacheWrite: nil, output: 0,
+                            request: 0),
+                        ModelPrice(
+                            model: "slm", from: start, input: 0, cachedInput: nil, cacheWrite: nil, output: 0,
+                            request: 0),
+                    ], .none)),
         ]
     }
 
@@ -82,7 +96,6 @@ struct TestGenerator: RandomNumberGenerator {
         world.seed = generator.next()
         let choices = Int.random(in: 0..<6, using: &generator) == 0 ? 2 : 1
         let runs = (0..<choices).map { world.run(.none, choice: $0) }
-        let truth = Truth(runs)
         var request = LoggedRequest(
             id: UUID7(high: UInt64(index + 1) << 16, low: 0), tenant: "t\(index % 3)", model: "relay",
             policy: world.fixedTokens.map { "fixed(\($0))" } ?? "relay",
@@ -101,7 +114,6 @@ struct TestGenerator: RandomNumberGenerator {
                 request.llmOnly = LoggedAlone(verdict: alone.1.verdict, tokens: alone.1.llmTokens)
             }
         }
-        _ = truth
         return Case(world: world, request: request, choices: choices)
     }
 
@@ -151,7 +163,7 @@ struct TestGenerator: RandomNumberGenerator {
                 let leaf = try #require(ReplayPlan.leaf(policy).flatMap { simulation.plan.leaves.firstIndex(of: $0) })
                 let sums = try #require(simulation.groups[""]?.all[leaf])
                 let truths = cases.map { (item: $0, truth: $0.truth(change)) }
-                var totals = [Int128](repeating: 0, count: Quantity.allCases.count + 3)
+                var totals = [Int128](repeating: 0, count: Quantity.allCases.count + 4)
                 for (item, truth) in truths {
                     if !item.request.verdicts.isEmpty { totals[Quantity.correct.rawValue] += Int128(truth.correct) }
                     // An answer of the LLM alone is no call.
@@ -159,7 +171,7 @@ struct TestGenerator: RandomNumberGenerator {
                     totals[Quantity.reached.rawValue] += Int128(truth.reached)
                     totals[Quantity.llmTokens.rawValue] += Int128(truth.llmTokens)
                     totals[Quantity.slmTokens.rawValue] += Int128(truth.slmTokens)
-                    for model in 0..<3 { totals[Quantity.allCases.count + model] += Int128(truth.costs[model]) }
+                    for model in 0..<4 { totals[Quantity.allCases.count + model] += Int128(truth.costs[model]) }
                 }
                 for index in totals.indices {
                     guard ![.callShare, .refused, .degraded].contains(Quantity(rawValue: index)) else { continue }
