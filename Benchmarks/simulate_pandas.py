@@ -74,7 +74,9 @@ def main():
                        / (llm + slm).groupby(requests.benchmark).sum()).to_dict()}
     result["load_s"] = loaded - began
     result["total_s"] = time.monotonic() - began
-    result["peak_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    result["cpu_s"] = usage.ru_utime + usage.ru_stime
+    result["peak_bytes"] = usage.ru_maxrss * 1024
     print(json.dumps(result))
 
 
