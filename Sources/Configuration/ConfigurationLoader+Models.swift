@@ -19,8 +19,10 @@ extension ConfigurationLoader {
         }
         let policy = reader.text("policy")
         let prompted = prompted(&reader)
-        if prompted != nil, policy != "prompted" {
+        if prompted != nil, policy == "llm" {
             reader.add(.outOfRange, "prompted", "has no effect with policy \(shown(policy)), remove it")
+        } else if prompted != nil, policy == "relay" {
+            reader.add(.outOfRange, "prompted", "makes policy \"relay\" what policy \"prompted\" is, write that")
         }
         let name = reader.text("name")
         return settings(&reader, name: name, pair: pair, policy: policy, prompted: prompted)

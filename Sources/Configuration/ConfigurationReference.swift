@@ -194,7 +194,8 @@ package enum ConfigurationReference {
         .init("models[].tags.close", .text(maximumBytes: 32), .value("</call>"), "Ends a command."),
         .init(
             "models[].prompted", .section, .absent,
-            "For policy `prompted`: what teaches the command; absent means the text built in."),
+            "What teaches the command to the SLM; what is absent in it is built in. Policy `prompted` always has it; "
+                + "`fixed(k)`, `slm` and `random(p)` have it where it is written, to be compared with `prompted`."),
         .init(
             "models[].prompted.system", .text(maximumBytes: 65_536), .absent,
             "Text before the worked examples."),

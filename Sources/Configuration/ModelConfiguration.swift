@@ -41,7 +41,8 @@ package struct ModelConfiguration: Sendable, Equatable {
     package var onLLMEndOfSequence: EndOfSequence
     package var onRefused: Refusal
     package var tags: Tags
-    /// Only with policy `prompted`; nil means what is built in.
+    /// Worked examples in front of the SLM's prompt, nil where nothing was said: policy `prompted` then has those that
+    /// are built in, the others have none.
     package var prompted: Prompted?
 }
 

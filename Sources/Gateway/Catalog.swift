@@ -80,7 +80,7 @@ extension PublicModel {
         name = model.name
         self.policy = policy
         self.pair = pair
-        let prompted = policy == .prompted ? PromptedExamples(model.prompted) : nil
+        let prompted = policy == .prompted || model.prompted != nil ? PromptedExamples(model.prompted) : nil
         self.prompted = prompted
         guard let tags = CommandTags(open: model.tags.open, close: model.tags.close) else {
             preconditionFailure("a checked configuration has usable tags")

@@ -52,7 +52,8 @@ enum LocalConfiguration {
             models:
               - {name: prompted, pair: local, policy: prompted, max_call_tokens: 64}
               - {name: relay, pair: local, policy: relay}
-              - {name: relay-fixed-100, pair: local, policy: fixed(100)}
+              - {name: fixed-20, pair: local, policy: fixed(20), prompted: {}}
+              - {name: fixed-100, pair: local, policy: fixed(100), prompted: {}}
               - {name: slm, pair: local, policy: slm}
               - {name: llm, pair: local, policy: llm}
               - {name: random-0.3, pair: local, policy: random(0.3)}

@@ -125,8 +125,12 @@ struct ProblemCase: Sendable, CustomTestStringConvertible {
                 "f.yaml:6:63: models[0].tags.open: must not hold white space or digits"),
             ProblemCase(
                 "prompted without effect",
-                "models: [{name: a, pair: default, policy: slm, prompted: {system: x}}]",
-                "f.yaml:6:58: models[0].prompted: has no effect with policy \"slm\", remove it"),
+                "models: [{name: a, pair: default, policy: llm, prompted: {system: x}}]",
+                "f.yaml:6:58: models[0].prompted: has no effect with policy \"llm\", remove it"),
+            ProblemCase(
+                "prompted under another name",
+                "models: [{name: a, pair: default, policy: relay, prompted: {}}]",
+                "f.yaml:6:60: models[0].prompted: makes policy \"relay\" what policy \"prompted\" is, write that"),
             ProblemCase(
                 "a host that is no address", "listen: {host: \"not a host\"}",
                 "f.yaml:6:16: listen.host: must be a numeric address such as 127.0.0.1, 0.0.0.0 or ::1, or localhost"),

@@ -225,6 +225,7 @@ MODELS = {
     "slm": {"policy": "slm"},
     "llm": {"policy": "llm"},
     "prompted": {"policy": "prompted"},
+    "prompted-slm": {"policy": "slm", "prompted": {}},
     "strict": {"policy": "relay", "on_refused": "fail"},
     "resume": {"policy": "relay", "on_llm_eos": "resume"},
 }

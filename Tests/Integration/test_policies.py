@@ -108,6 +108,15 @@ def test_prompted_teaches_the_command(stack):
     assert stack.llm.log()[0]["prompt_tokens"] < stack.slm.log()[0]["prompt_tokens"]
 
 
+def test_other_policies_can_be_prompted_alike(stack):
+    content, _, report, _ = ask(stack, "plain", "prompted-slm")
+    assert "call>" not in content and report["calls"] == 0
+    before = stack.slm.log()
+    ask(stack, "plain", "slm")
+    plain = stack.slm.log()[len(before)]
+    assert before[0]["prompt_tokens"] > plain["prompt_tokens"] + 100, "the system text and examples are in the prompt"
+
+
 def test_random_draws_with_its_propensity(stack):
     for _ in range(300):
         assert stack.chat("alone#1", "random-30").status_code == 200
