@@ -46,7 +46,7 @@ import Testing
             try database.sql(
                 """
                 INSERT INTO \(table) SELECT '\(acme)', '2026-11-01 10:00Z', '\(key)', 'relay', 'relay', '', 50, 1, 2, 3, 4,
-                    sum(latency_unit(latency_bucket(ms * 1000))), 0 FROM generate_series(1, 100) ms WHERE ms % 2 = \(rest)
+                    sum(latency_unit(latency_bucket(ms * interval '1 ms'))), 0 FROM generate_series(1, 100) ms WHERE ms % 2 = \(rest)
                 """)
         }
         #expect(
@@ -73,7 +73,7 @@ import Testing
     func `a single latency is found whatever the share`(microseconds: String, expected: Double) throws {
         for share in ["0", "0.5", "1", "-1", "2"] {
             let text = try database.sql(
-                "SELECT report.latency_ms(latency_unit(latency_bucket(\(microseconds))), \(share))")
+                "SELECT report.latency_ms(latency_unit(latency_bucket(\(microseconds) * interval '1 us')), \(share))")
             let found = try #require(Double(text))
             #expect(abs(found - expected) / expected < 0.000001, "\(found)")
         }
