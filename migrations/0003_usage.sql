@@ -1,5 +1,5 @@
--- Usage by the hour, and the tags that it is told apart by. Reports read these tables, never segments; their rows are
--- written in the same statement as the segments, so that they cannot disagree.
+-- Usage by the hour and the day, and the tags that it is told apart by. Reports read these tables, never segments;
+-- their rows are written in the same statement as the segments, so that they cannot disagree.
 
 CREATE TABLE tag_values (
     tenant_id  uuid        NOT NULL,
@@ -51,31 +51,35 @@ CREATE FUNCTION latency_unit(bucket integer) RETURNS numeric LANGUAGE sql IMMUTA
     SELECT ('1' || repeat('0', 12 * bucket))::numeric
 $$;
 
-CREATE TABLE usage_requests (
+-- Batches append to these two; nobody waits for a row that another batch holds. compact_usage moves them on.
+CREATE TABLE usage_request_deltas (
     tenant_id      uuid        NOT NULL,
     hour           timestamptz NOT NULL,
     key_id         uuid        NOT NULL,
     model          text        NOT NULL,
     policy         text        NOT NULL,
     tags           text        NOT NULL,
-    requests       bigint      NOT NULL CHECK (requests BETWEEN 0 AND 9000000000000000),
-    degraded       bigint      NOT NULL CHECK (degraded BETWEEN 0 AND 9000000000000000),
-    failed         bigint      NOT NULL CHECK (failed BETWEEN 0 AND 9000000000000000),
-    calls          bigint      NOT NULL CHECK (calls BETWEEN 0 AND 9000000000000000),
-    visible_tokens bigint      NOT NULL CHECK (visible_tokens BETWEEN 0 AND 9000000000000000),
-    durations      numeric     NOT NULL CHECK (durations >= 0),
-    first_tokens   numeric     NOT NULL CHECK (first_tokens >= 0),
-    PRIMARY KEY (tenant_id, hour, key_id, model, policy, tags)
-) WITH (fillfactor = 80);
-CREATE INDEX usage_requests_hour_idx ON usage_requests (hour);
-COMMENT ON TABLE usage_requests IS 'Requests by the hour in which they began, UTC. With usage_request_deltas: all of them.';
-COMMENT ON COLUMN usage_requests.model IS 'The public model name.';
-COMMENT ON COLUMN usage_requests.tags IS 'JSON of the tags that reports tell apart; empty when there are none.';
-COMMENT ON COLUMN usage_requests.failed IS 'Those whose outcome is failed or cut.';
-COMMENT ON COLUMN usage_requests.durations IS 'A histogram of latencies: see latency_bucket.';
-COMMENT ON COLUMN usage_requests.first_tokens IS 'A histogram of times to the first token, of requests that had one.';
+    requests       bigint      NOT NULL,
+    degraded       bigint      NOT NULL,
+    failed         bigint      NOT NULL,
+    calls          bigint      NOT NULL,
+    visible_tokens bigint      NOT NULL,
+    durations      numeric     NOT NULL,
+    first_tokens   numeric     NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+COMMENT ON TABLE usage_request_deltas IS 'Requests that usage_requests does not hold yet.';
+COMMENT ON COLUMN usage_request_deltas.hour IS 'The hour in which the request began, UTC.';
+COMMENT ON COLUMN usage_request_deltas.model IS 'The public model name.';
+COMMENT ON COLUMN usage_request_deltas.policy IS 'The policy that answered.';
+COMMENT ON COLUMN usage_request_deltas.tags IS 'JSON of the tags that reports tell apart; empty when there are none.';
+COMMENT ON COLUMN usage_request_deltas.degraded IS 'Those in which the relay went on without the LLM.';
+COMMENT ON COLUMN usage_request_deltas.failed IS 'Those whose outcome is failed or cut.';
+COMMENT ON COLUMN usage_request_deltas.calls IS 'Calls of the LLM.';
+COMMENT ON COLUMN usage_request_deltas.visible_tokens IS 'Tokens that callers saw.';
+COMMENT ON COLUMN usage_request_deltas.durations IS 'A histogram of latencies: see latency_bucket.';
+COMMENT ON COLUMN usage_request_deltas.first_tokens IS 'A histogram of times to the first token, of requests that had one.';
 
-CREATE TABLE usage_segments (
+CREATE TABLE usage_segment_deltas (
     tenant_id        uuid        NOT NULL,
     hour             timestamptz NOT NULL,
     key_id           uuid        NOT NULL,
@@ -85,28 +89,71 @@ CREATE TABLE usage_segments (
     role             text        NOT NULL,
     upstream         text        NOT NULL,
     upstream_model   text        NOT NULL,
-    segments         bigint      NOT NULL CHECK (segments BETWEEN 0 AND 9000000000000000),
-    generated_tokens bigint      NOT NULL CHECK (generated_tokens BETWEEN 0 AND 9000000000000000),
-    command_tokens   bigint      NOT NULL CHECK (command_tokens BETWEEN 0 AND 9000000000000000),
-    prompt_tokens    bigint      NOT NULL CHECK (prompt_tokens BETWEEN 0 AND 9000000000000000),
-    cached_tokens    bigint      NOT NULL CHECK (cached_tokens BETWEEN 0 AND 9000000000000000),
-    prompts_unknown  bigint      NOT NULL CHECK (prompts_unknown BETWEEN 0 AND 9000000000000000),
-    cost_pico        numeric     NOT NULL CHECK (cost_pico >= 0),
-    unpriced         bigint      NOT NULL CHECK (unpriced BETWEEN 0 AND 9000000000000000),
-    PRIMARY KEY (tenant_id, hour, key_id, model, policy, tags, role, upstream, upstream_model)
+    segments         bigint      NOT NULL,
+    generated_tokens bigint      NOT NULL,
+    command_tokens   bigint      NOT NULL,
+    prompt_tokens    bigint      NOT NULL,
+    cached_tokens    bigint      NOT NULL,
+    prompts_unknown  bigint      NOT NULL,
+    cost_pico        numeric     NOT NULL,
+    unpriced         bigint      NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+COMMENT ON TABLE usage_segment_deltas IS 'Segments that usage_segments does not hold yet.';
+COMMENT ON COLUMN usage_segment_deltas.hour IS 'The hour in which the request began, UTC.';
+COMMENT ON COLUMN usage_segment_deltas.model IS 'The public model name.';
+COMMENT ON COLUMN usage_segment_deltas.policy IS 'The policy that answered.';
+COMMENT ON COLUMN usage_segment_deltas.tags IS 'JSON of the tags that reports tell apart; empty when there are none.';
+COMMENT ON COLUMN usage_segment_deltas.role IS 'slm or llm.';
+COMMENT ON COLUMN usage_segment_deltas.upstream IS 'The server, by its name in the configuration.';
+COMMENT ON COLUMN usage_segment_deltas.upstream_model IS 'The name of the model that served.';
+COMMENT ON COLUMN usage_segment_deltas.segments IS 'Attempts at segments.';
+COMMENT ON COLUMN usage_segment_deltas.generated_tokens IS 'Tokens generated, those of commands included.';
+COMMENT ON COLUMN usage_segment_deltas.prompt_tokens IS 'Tokens read, cached ones included.';
+COMMENT ON COLUMN usage_segment_deltas.prompts_unknown IS 'Segments whose server did not say how many prompt tokens it read: they are not in prompt_tokens.';
+COMMENT ON COLUMN usage_segment_deltas.cost_pico IS 'Pico-dollars of the segments that have a cost.';
+COMMENT ON COLUMN usage_segment_deltas.unpriced IS 'Segments whose cost nobody can say.';
+
+-- Two levels of sums, by hours and by days of UTC. Requests carry the sums of their segments, so that only a report
+-- that tells servers or roles apart has to read the many rows of usage_segments.
+CREATE TABLE usage_segments (
+    LIKE usage_segment_deltas INCLUDING COMMENTS,
+    PRIMARY KEY (tenant_id, hour, key_id, model, policy, tags, role, upstream, upstream_model),
+    CHECK (least(segments, generated_tokens, command_tokens, prompt_tokens, cached_tokens, prompts_unknown, cost_pico,
+        unpriced) >= 0),
+    CHECK (greatest(segments, generated_tokens, command_tokens, prompt_tokens, cached_tokens, prompts_unknown, unpriced)
+        <= 9000000000000000)
 ) WITH (fillfactor = 80);
 CREATE INDEX usage_segments_hour_idx ON usage_segments (hour);
-COMMENT ON TABLE usage_segments IS 'Segments by the hour in which their request began, UTC. With usage_segment_deltas: all of them.';
-COMMENT ON COLUMN usage_segments.upstream_model IS 'The name of the model that served.';
-COMMENT ON COLUMN usage_segments.prompts_unknown IS 'Segments whose server did not say how many prompt tokens it read: they are not in prompt_tokens.';
-COMMENT ON COLUMN usage_segments.cost_pico IS 'Of the segments that have a cost.';
-COMMENT ON COLUMN usage_segments.unpriced IS 'Segments whose cost nobody can say.';
+COMMENT ON TABLE usage_segments IS 'Segments by the hour in which their request began. With usage_segment_deltas: all of them.';
 
--- Batches append to these; nobody waits for a row that another batch holds. compact_usage moves them on.
-CREATE TABLE usage_request_deltas (LIKE usage_requests INCLUDING COMMENTS);
-CREATE TABLE usage_segment_deltas (LIKE usage_segments INCLUDING COMMENTS);
-ALTER TABLE usage_request_deltas SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
-ALTER TABLE usage_segment_deltas SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+CREATE TABLE usage_requests (
+    LIKE usage_request_deltas INCLUDING COMMENTS,
+    slm_tokens      bigint  NOT NULL,
+    llm_tokens      bigint  NOT NULL,
+    command_tokens  bigint  NOT NULL,
+    prompt_tokens   bigint  NOT NULL,
+    cached_tokens   bigint  NOT NULL,
+    prompts_unknown bigint  NOT NULL,
+    cost_pico       numeric NOT NULL,
+    unpriced        bigint  NOT NULL,
+    PRIMARY KEY (tenant_id, hour, key_id, model, policy, tags),
+    CHECK (least(requests, degraded, failed, calls, visible_tokens, durations, first_tokens, slm_tokens, llm_tokens,
+        command_tokens, prompt_tokens, cached_tokens, prompts_unknown, cost_pico, unpriced) >= 0),
+    CHECK (greatest(requests, degraded, failed, calls, visible_tokens, slm_tokens, llm_tokens, command_tokens,
+        prompt_tokens, cached_tokens, prompts_unknown, unpriced) <= 9000000000000000)
+) WITH (fillfactor = 80);
+CREATE INDEX usage_requests_hour_idx ON usage_requests (hour);
+COMMENT ON TABLE usage_requests IS 'Requests by the hour in which they began. With usage_deltas: all of them.';
+COMMENT ON COLUMN usage_requests.slm_tokens IS 'Generated tokens of the segments that usage_segments counts by the same names; so are all that follow.';
+
+CREATE TABLE usage_segment_days (LIKE usage_segments INCLUDING ALL) WITH (fillfactor = 80);
+ALTER TABLE usage_segment_days RENAME hour TO day;
+COMMENT ON TABLE usage_segment_days IS 'The sums of usage_segments by the day, UTC.';
+COMMENT ON COLUMN usage_segment_days.day IS 'Its first moment, UTC.';
+CREATE TABLE usage_request_days (LIKE usage_requests INCLUDING ALL) WITH (fillfactor = 80);
+ALTER TABLE usage_request_days RENAME hour TO day;
+COMMENT ON TABLE usage_request_days IS 'The sums of usage_requests by the day, UTC.';
+COMMENT ON COLUMN usage_request_days.day IS 'Its first moment, UTC.';
 
 -- Requests that were not admitted, as gateways count them: told every few seconds, and without a promise.
 CREATE TABLE usage_refusals (
@@ -120,49 +167,91 @@ CREATE TABLE usage_refusals (
 );
 COMMENT ON TABLE usage_refusals IS 'Requests refused before they began (429, 400, 503), by error code. A gateway that dies forgets its last seconds.';
 
--- Adds the deltas to the tables of hours; returns how many rows were moved. One at a time; the others do nothing.
+-- The sums that a usage table holds, each in a form such as 'sum(%1$I)', with commas between them.
+CREATE FUNCTION usage_columns(of regclass, form text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(format(form, a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
+    WHERE a.attrelid = of AND a.attnum > 0 AND a.atttypid IN ('bigint'::regtype, 'numeric'::regtype)
+$$;
+
+-- Adds the deltas to the tables of hours and days; returns how many rows were moved. One at a time; the others do
+-- nothing. It is one statement, so that a request and its segments move together.
 CREATE FUNCTION compact_usage() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     moved bigint;
-    total bigint;
 BEGIN
     IF NOT pg_try_advisory_xact_lock(7236837482961126) THEN RETURN 0; END IF;
-    WITH gone AS (DELETE FROM usage_request_deltas RETURNING *), kept AS (
-        INSERT INTO usage_requests AS u
-        SELECT tenant_id, hour, key_id, model, policy, tags, sum(requests), sum(degraded), sum(failed), sum(calls),
-            sum(visible_tokens), sum(durations), sum(first_tokens)
-        FROM gone GROUP BY 1, 2, 3, 4, 5, 6
-        ON CONFLICT (tenant_id, hour, key_id, model, policy, tags) DO UPDATE SET
-            requests = u.requests + excluded.requests, degraded = u.degraded + excluded.degraded,
-            failed = u.failed + excluded.failed, calls = u.calls + excluded.calls,
-            visible_tokens = u.visible_tokens + excluded.visible_tokens,
-            durations = u.durations + excluded.durations, first_tokens = u.first_tokens + excluded.first_tokens)
-    SELECT count(*) INTO total FROM gone;
-    WITH gone AS (DELETE FROM usage_segment_deltas RETURNING *), kept AS (
-        INSERT INTO usage_segments AS u
-        SELECT tenant_id, hour, key_id, model, policy, tags, role, upstream, upstream_model, sum(segments),
-            sum(generated_tokens), sum(command_tokens), sum(prompt_tokens), sum(cached_tokens), sum(prompts_unknown),
-            sum(cost_pico), sum(unpriced)
-        FROM gone GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
-        ON CONFLICT (tenant_id, hour, key_id, model, policy, tags, role, upstream, upstream_model) DO UPDATE SET
-            segments = u.segments + excluded.segments,
-            generated_tokens = u.generated_tokens + excluded.generated_tokens,
-            command_tokens = u.command_tokens + excluded.command_tokens,
-            prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
-            cached_tokens = u.cached_tokens + excluded.cached_tokens,
-            prompts_unknown = u.prompts_unknown + excluded.prompts_unknown,
-            cost_pico = u.cost_pico + excluded.cost_pico, unpriced = u.unpriced + excluded.unpriced)
-    SELECT count(*) INTO moved FROM gone;
-    RETURN total + moved;
+    EXECUTE format('
+        WITH gone_requests AS (
+            DELETE FROM usage_request_deltas RETURNING *
+        ), gone_segments AS (
+            DELETE FROM usage_segment_deltas RETURNING *
+        ), by_segment AS (
+            SELECT tenant_id, hour, key_id, model, policy, tags, role, upstream, upstream_model, %1$s
+            FROM gone_segments GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+        ), by_request AS (
+            SELECT tenant_id, hour, key_id, model, policy, tags, %2$s FROM (
+                SELECT *, 0 AS slm_tokens, 0 AS llm_tokens, 0 AS command_tokens, 0 AS prompt_tokens,
+                    0 AS cached_tokens, 0 AS prompts_unknown, 0 AS cost_pico, 0 AS unpriced
+                FROM gone_requests
+                UNION ALL
+                SELECT tenant_id, hour, key_id, model, policy, tags, 0, 0, 0, 0, 0, 0, 0,
+                    CASE role WHEN ''slm'' THEN generated_tokens ELSE 0 END,
+                    CASE role WHEN ''llm'' THEN generated_tokens ELSE 0 END, command_tokens, prompt_tokens,
+                    cached_tokens, prompts_unknown, cost_pico, unpriced
+                FROM by_segment) d
+            GROUP BY 1, 2, 3, 4, 5, 6
+        ), segment_hours AS (
+            INSERT INTO usage_segments AS u TABLE by_segment
+            ON CONFLICT (tenant_id, hour, key_id, model, policy, tags, role, upstream, upstream_model)
+                DO UPDATE SET %3$s
+        ), segment_days AS (
+            INSERT INTO usage_segment_days AS u
+            SELECT tenant_id, date_trunc(''day'', hour, ''UTC''), key_id, model, policy, tags, role, upstream,
+                upstream_model, %1$s
+            FROM by_segment GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+            ON CONFLICT (tenant_id, day, key_id, model, policy, tags, role, upstream, upstream_model)
+                DO UPDATE SET %3$s
+        ), request_hours AS (
+            INSERT INTO usage_requests AS u TABLE by_request
+            ON CONFLICT (tenant_id, hour, key_id, model, policy, tags) DO UPDATE SET %4$s
+        ), request_days AS (
+            INSERT INTO usage_request_days AS u
+            SELECT tenant_id, date_trunc(''day'', hour, ''UTC''), key_id, model, policy, tags, %2$s
+            FROM by_request GROUP BY 1, 2, 3, 4, 5, 6
+            ON CONFLICT (tenant_id, day, key_id, model, policy, tags) DO UPDATE SET %4$s
+        )
+        SELECT (SELECT count(*) FROM gone_requests) + (SELECT count(*) FROM gone_segments)',
+        usage_columns('usage_segments', 'sum(%1$I) AS %1$I'), usage_columns('usage_requests', 'sum(%1$I) AS %1$I'),
+        usage_columns('usage_segments', '%1$I = u.%1$I + excluded.%1$I'),
+        usage_columns('usage_requests', '%1$I = u.%1$I + excluded.%1$I')) INTO moved;
+    RETURN moved;
 END
 $$;
 
-CREATE VIEW usage_of_requests AS TABLE usage_requests UNION ALL TABLE usage_request_deltas;
-CREATE VIEW usage_of_segments AS TABLE usage_segments UNION ALL TABLE usage_segment_deltas;
+-- What usage_requests does not hold yet, in its columns: requests, and the sums of segments.
+CREATE VIEW usage_deltas AS
+SELECT tenant_id, hour, key_id, model, policy, tags, requests, degraded, failed, calls, visible_tokens, durations,
+    first_tokens, 0::bigint AS slm_tokens, 0::bigint AS llm_tokens, 0::bigint AS command_tokens,
+    0::bigint AS prompt_tokens, 0::bigint AS cached_tokens, 0::bigint AS prompts_unknown, 0::numeric AS cost_pico,
+    0::bigint AS unpriced
+FROM usage_request_deltas
+UNION ALL
+SELECT tenant_id, hour, key_id, model, policy, tags, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::numeric,
+    0::numeric, CASE role WHEN 'slm' THEN generated_tokens ELSE 0 END,
+    CASE role WHEN 'llm' THEN generated_tokens ELSE 0 END, command_tokens, prompt_tokens, cached_tokens, prompts_unknown, cost_pico, unpriced
+FROM usage_segment_deltas;
+COMMENT ON VIEW usage_deltas IS 'What usage_requests does not hold yet.';
+
+CREATE VIEW usage_of_requests AS
+SELECT tenant_id, hour, key_id, model, policy, tags, requests, degraded, failed, calls, visible_tokens, durations,
+    first_tokens FROM usage_requests
+UNION ALL TABLE usage_request_deltas;
 COMMENT ON VIEW usage_of_requests IS 'All requests by hour; several rows may be of the same hour and names.';
+CREATE VIEW usage_of_segments AS TABLE usage_segments UNION ALL TABLE usage_segment_deltas;
 COMMENT ON VIEW usage_of_segments IS 'All segments by hour; several rows may be of the same hour and names.';
 
--- I8: the usage tables and their deltas are the sums of what is in the ledger. Months that were pruned are left out.
+-- I8: the usage tables and their deltas are the sums of what is in the ledger; months that were pruned are left out.
+-- Days are the sums of their hours, and requests have the sums of their segments, in all months.
 CREATE FUNCTION broken_usage(tenant text, starts timestamptz)
 RETURNS TABLE (invariant text, what text) LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
     WITH r AS (
@@ -191,12 +280,53 @@ RETURNS TABLE (invariant text, what text) LANGUAGE sql STABLE SET search_path FR
             sum(u.degraded) AS degraded, sum(u.calls) AS calls, sum(u.visible_tokens) AS visible
         FROM usage_of_requests u JOIN tenants t ON t.id = u.tenant_id
         WHERE starts IS NULL AND (tenant IS NULL OR t.name = tenant) AND NOT is_pruned(u.hour) GROUP BY 1, 2, 3, 4, 5
+    ), t AS (
+        SELECT t0.id FROM tenants t0 WHERE starts IS NULL AND (tenant IS NULL OR t0.name = tenant)
+    ), segment_days AS (
+        SELECT u.tenant_id, date_trunc('day', u.hour, 'UTC') AS day, u.key_id, u.model, u.policy, u.tags, u.role,
+            u.upstream, u.upstream_model, sum(u.segments), sum(u.generated_tokens), sum(u.command_tokens),
+            sum(u.prompt_tokens), sum(u.cached_tokens), sum(u.prompts_unknown), sum(u.cost_pico), sum(u.unpriced)
+        FROM usage_segments u JOIN t ON t.id = u.tenant_id GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+    ), kept_segment_days AS (
+        SELECT u.* FROM usage_segment_days u JOIN t ON t.id = u.tenant_id
+    ), request_days AS (
+        SELECT u.tenant_id, date_trunc('day', u.hour, 'UTC') AS day, u.key_id, u.model, u.policy, u.tags,
+            sum(u.requests), sum(u.degraded), sum(u.failed), sum(u.calls), sum(u.visible_tokens), sum(u.durations),
+            sum(u.first_tokens), sum(u.slm_tokens), sum(u.llm_tokens), sum(u.command_tokens), sum(u.prompt_tokens),
+            sum(u.cached_tokens), sum(u.prompts_unknown), sum(u.cost_pico), sum(u.unpriced)
+        FROM usage_requests u JOIN t ON t.id = u.tenant_id GROUP BY 1, 2, 3, 4, 5, 6
+    ), kept_request_days AS (
+        SELECT u.* FROM usage_request_days u JOIN t ON t.id = u.tenant_id
+    ), carried AS (
+        SELECT u.tenant_id, u.hour, u.key_id, u.model, u.policy, u.tags,
+            coalesce(sum(u.generated_tokens) FILTER (WHERE u.role = 'slm'), 0),
+            coalesce(sum(u.generated_tokens) FILTER (WHERE u.role = 'llm'), 0), sum(u.command_tokens),
+            sum(u.prompt_tokens), sum(u.cached_tokens), sum(u.prompts_unknown), sum(u.cost_pico), sum(u.unpriced)
+        FROM usage_segments u JOIN t ON t.id = u.tenant_id GROUP BY 1, 2, 3, 4, 5, 6
+    ), kept_carried AS (
+        -- A request may have no segments.
+        SELECT u.tenant_id, u.hour, u.key_id, u.model, u.policy, u.tags, u.slm_tokens, u.llm_tokens, u.command_tokens,
+            u.prompt_tokens, u.cached_tokens, u.prompts_unknown, u.cost_pico, u.unpriced
+        FROM usage_requests u JOIN t ON t.id = u.tenant_id
+        WHERE greatest(u.slm_tokens, u.llm_tokens, u.command_tokens, u.prompt_tokens, u.cached_tokens,
+            u.prompts_unknown, u.cost_pico, u.unpriced) > 0
+            OR EXISTS (SELECT FROM usage_segments s WHERE s.tenant_id = u.tenant_id AND s.hour = u.hour
+                AND s.key_id = u.key_id AND s.model = u.model AND s.policy = u.policy AND s.tags = u.tags)
     )
     SELECT 'I8', 'usage of ' || d.hour || ' ' || d.model || ' ' || d.role || ' at ' || d.upstream
     FROM ((TABLE segment_sums EXCEPT TABLE segment_usage) UNION (TABLE segment_usage EXCEPT TABLE segment_sums)) d
     UNION ALL
     SELECT 'I8', 'requests of ' || d.hour || ' ' || d.model
     FROM ((TABLE request_sums EXCEPT TABLE request_usage) UNION (TABLE request_usage EXCEPT TABLE request_sums)) d
+    UNION ALL
+    SELECT 'I8', 'day ' || d.day || ' of ' || d.model || ' ' || d.role || ' at ' || d.upstream FROM (
+        (TABLE segment_days EXCEPT TABLE kept_segment_days) UNION (TABLE kept_segment_days EXCEPT TABLE segment_days)) d
+    UNION ALL
+    SELECT 'I8', 'day ' || d.day || ' of requests of ' || d.model FROM (
+        (TABLE request_days EXCEPT TABLE kept_request_days) UNION (TABLE kept_request_days EXCEPT TABLE request_days)) d
+    UNION ALL
+    SELECT 'I8', 'segments of requests of ' || d.hour || ' ' || d.model FROM (
+        (TABLE carried EXCEPT TABLE kept_carried) UNION (TABLE kept_carried EXCEPT TABLE carried)) d
 $$;
 
 -- These write with their owner's rights: whoever else may log in must not call them.

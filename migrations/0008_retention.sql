@@ -164,8 +164,9 @@ CROSS JOIN LATERAL (SELECT CASE WHEN c.relname ~ '_[0-9]{4}_[0-9]{2}$'
     THEN to_timestamp(right(c.relname, 7) || '-01 +00', 'YYYY_MM-DD TZH') END) AS m (month)
 UNION ALL
 SELECT 4 + t.place, t.name, NULL, false, t.name, greatest(0, c.reltuples)::bigint, pg_total_relation_size(c.oid)
-FROM unnest(ARRAY['usage_requests', 'usage_segments', 'usage_request_deltas', 'usage_segment_deltas', 'verdicts',
-    'lease_events', 'leases', 'budget_windows', 'dead_letters']) WITH ORDINALITY AS t (name, place)
+FROM unnest(ARRAY['usage_requests', 'usage_segments', 'usage_request_days', 'usage_segment_days',
+    'usage_request_deltas', 'usage_segment_deltas', 'verdicts', 'lease_events', 'leases', 'budget_windows',
+    'dead_letters']) WITH ORDINALITY AS t (name, place)
 JOIN pg_class c ON c.oid = to_regclass(t.name);
 COMMENT ON VIEW ledger_sizes IS 'Tables by month where they have months; rows as of the last ANALYZE, bytes with indexes and long values.';
 
@@ -255,7 +256,12 @@ BEGIN
         AND (person IS NULL OR d.tags::jsonb ->> 'user' = person);
     GET DIAGNOSTICS part = ROW_COUNT;
     rows := rows + part;
-    -- A row without tags joins the others of its key when the deltas are added up.
+    -- A row without tags joins the others of its key when the deltas are added up, by the hour and by the day; with its
+    -- segments the sums of these that it carried come back.
+    DELETE FROM usage_request_days u WHERE u.tenant_id = tenant AND u.tags <> ''
+        AND (person IS NULL OR u.tags::jsonb ->> 'user' = person);
+    DELETE FROM usage_segment_days u WHERE u.tenant_id = tenant AND u.tags <> ''
+        AND (person IS NULL OR u.tags::jsonb ->> 'user' = person);
     WITH gone AS (
         DELETE FROM usage_requests u WHERE u.tenant_id = tenant AND u.tags <> ''
             AND (person IS NULL OR u.tags::jsonb ->> 'user' = person) RETURNING *)

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// `price_spans` and `cost_of`, from which the ledger has its costs: which price holds, and what an attempt costs by it.
+/// `price_spans` and `cost_of`, from which the ledger has its costs: which price holds, and what an attempt costs.
 @Suite struct PriceFunctionTests {
     let database: MeteredDatabase
 
@@ -18,7 +18,7 @@ import Testing
             """)
     }
 
-    /// What the ledger's statement does: the spans of a model at an upstream, and of them the one that holds the moment.
+    /// What the ledger's statement does: the spans of a model at an upstream, of them the one that holds the moment.
     private static func span(_ model: String, _ upstream: String, at moment: String) -> String {
         "price_spans(ARRAY['\(model)'], ARRAY['\(upstream)']) p WHERE p.since <= '\(moment)' AND p.until > '\(moment)'"
     }
