@@ -90,16 +90,12 @@ enum PriceFile {
         let inOrder = mistakes.enumerated().sorted {
             ($0.element.place.number, $0.offset) < ($1.element.place.number, $1.offset)
         }
-        let lines = inOrder.prefix(shownMistakes).map { "  " + oneLine($0.element.text) }
+        let lines = inOrder.prefix(shownMistakes).map { "  " + Terminal.oneLine($0.element.text) }
         let rest = mistakes.count > shownMistakes ? ["  and \(mistakes.count - shownMistakes) more"] : []
         let count = mistakes.count == 1 ? "a mistake" : "\(mistakes.count) mistakes"
         throw .failure(
             (["\(path) has \(count), so nothing of it is used:"] + lines + rest)
                 .joined(separator: "\n"))
-    }
-
-    private static func oneLine(_ text: String) -> String {
-        String(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : Character($0) })
     }
 
     private static func contents(_ path: String) throws(CommandExit) -> [UInt8] {

@@ -77,13 +77,9 @@ enum PriceText {
                 rates.map { Money.perMillion(pico: $0.output) } ?? "-",
                 rates?.request.map { Money.dollars(pico: $0) } ?? "-",
             ]
-            return withHistory ? row + [oneLine(record.actor), oneLine(record.reason)] : row
+            return withHistory ? row + [record.actor, record.reason] : row
         }
         return Terminal.table(header, rows, right: [4, 5, 6, 7, 8])
-    }
-
-    private static func oneLine(_ text: String) -> String {
-        String(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : Character($0) })
     }
 
     /// An object that `price import` and `price simulate` read.

@@ -17,13 +17,14 @@ enum StatementCommand {
             .value("month", .text, "MONTH", required: true, "a year and a month, such as 2026-10"),
             UsageCommand.timezone,
             .value("format", .choice(["text", "csv", "html", "json"]), "FORMAT", default: "text", "how to write it"),
-            .value("output", .text, "FILE", "where to; standard output without it"), UsageCommand.timeout,
-            UsageCommand.primary, ConfigurationOption.option,
+            .value("output", .text, "FILE", "where to; standard output without it"), UsageCommand.decimalComma,
+            UsageCommand.timeout, UsageCommand.primary, ConfigurationOption.option,
         ])
 
     static func run(_ arguments: ParsedArguments) throws(CommandExit) {
         let (tenant, month) = (arguments.text("tenant") ?? "", arguments.text("month") ?? "")
         let zone = arguments.text("timezone") ?? "UTC"
+        let dialect = try UsageCommand.dialect(arguments)
         do throws(UsageProblem) {
             try UsageQuery.checkZone(zone, parameter: "timezone")
         } catch {
@@ -35,7 +36,7 @@ enum StatementCommand {
         }
         let text =
             switch arguments.text("format") {
-            case "csv": StatementText.csv(statement)
+            case "csv": StatementText.csv(statement, dialect)
             case "html": StatementPage(statement).html
             case "json": statement.json + "\n"
             default: StatementText.text(statement)

@@ -65,13 +65,13 @@ struct StatementPage {
 
     private func escaped(_ text: String) -> String {
         var html = ""
-        for character in text {
-            switch character {
+        for scalar in Terminal.oneLine(text).unicodeScalars {
+            switch scalar {
             case "&": html += "&amp;"
             case "<": html += "&lt;"
             case ">": html += "&gt;"
             case "\"": html += "&quot;"
-            default: html.append(character)
+            default: html.unicodeScalars.append(scalar)
             }
         }
         return html

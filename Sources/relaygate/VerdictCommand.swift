@@ -92,7 +92,7 @@ enum VerdictCommand {
             [
                 "\(verdict.choice)", verdict.source, "\(verdict.verdict)", UTCTime(verdict.judged).text,
                 counts ? "yes" : "no, a later one does",
-                String(verdict.note.map { $0.isNewline ? " " : $0 }),
+                verdict.note,
             ]
         }
         Terminal.write(

@@ -189,6 +189,7 @@ def peak_bytes(tool, path):
             peak = max([peak] + [int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")])
         except (FileNotFoundError, ProcessLookupError):
             pass
+        # Often enough to see the peak of a short run.
         time.sleep(0.005)
     assert process.returncode == 0
     return peak, time.monotonic() - began
