@@ -130,6 +130,11 @@ enum PriceFile {
             throw .failure("\(path), line \(error.line): \(error.what)")
         }
         guard let first = records.first else { throw .failure("\(path) is empty; it begins with a header") }
+        if first.fields.count == 1, first.fields[0].contains(";") {
+            throw .failure(
+                "\(path), line 1: has semicolons between its columns; save it with commas between columns and points in "
+                    + "numbers")
+        }
         let (header, top) = (first.fields.map(trimmed), Place(kind: "line", number: first.line))
         for (index, name) in header.enumerated() {
             if !columns.contains(name), !ignored.contains(name) {

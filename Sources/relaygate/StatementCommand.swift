@@ -42,10 +42,21 @@ enum StatementCommand {
             default: StatementText.text(statement)
             }
         guard let path = arguments.text("output") else { return Terminal.write(text) }
+        try write(text, to: path)
+    }
+
+    /// Puts a file in the place of an older one when it is whole. What is no file, such as a device or a link, is
+    /// written to: a new file would take its place.
+    private static func write(_ text: String, to path: String) throws(CommandExit) {
+        let kind = try? FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType
+        if kind == .typeDirectory { throw .failure("--output: \(path) is a directory; name a file in it") }
         do {
-            try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+            try Data(text.utf8).write(
+                to: URL(fileURLWithPath: path), options: kind == nil || kind == .typeRegular ? .atomic : [])
         } catch {
-            throw .failure("--output: \(path) cannot be written; is there such a directory, and may you write to it?")
+            let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
+            throw .failure(
+                "--output: cannot write \(path): \(cause.localizedFailureReason ?? cause.localizedDescription)")
         }
     }
 }

@@ -212,6 +212,21 @@ def test_the_page_has_the_bill(ledger, tmp_path):
     check_table(bill[1:], unpriced[1:])
 
 
+def test_a_full_disk_is_told_and_a_link_stays_a_link(ledger, tmp_path):
+    # A link, so that a statement that took the place of what it writes to would not take that of the device.
+    link = tmp_path / "link"
+    link.symlink_to("/dev/full")
+    call = ["usage", "statement", "--tenant", "acme", "--month", "2025-10", "--output"]
+    said = ledger.refused_tool(*call, str(link))
+    assert f"--output: cannot write {link}" in said and "space" in said
+    assert link.is_symlink()
+    assert "is a directory; name a file in it" in ledger.refused_tool(*call, str(tmp_path))
+    # A file that is there is replaced by a whole one.
+    path = tmp_path / "statement.txt"
+    path.write_text("old")
+    assert ledger.tool(*call, str(path)) == "" and path.read_text().startswith("statement of acme for 2025-10\n")
+
+
 @pytest.mark.parametrize("form", ["text", "json", "html"])
 def test_a_decimal_comma_is_for_csv(ledger, form):
     said = ledger.refused_tool(
