@@ -63,7 +63,8 @@ import Testing
             "I10",
             """
             UPDATE gateways SET heartbeat_at = now() - interval '1 hour';
-            INSERT INTO gateways VALUES (gen_random_uuid(), 'other', '0', 'live', now() - interval '1 hour', now())
+            INSERT INTO gateways
+            VALUES (gen_random_uuid(), 'other', '0', 'live', now() - interval '1 hour', now() + interval '1 hour')
             """
         ),
         // Nobody was there to close them.
