@@ -6,6 +6,9 @@ CREATE TABLE tenants (
     state         text        NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'deleted')),
     capture       text        NOT NULL DEFAULT 'none' CHECK (capture IN ('none', 'hashes', 'text')),
     default_model text        CHECK (length(default_model) BETWEEN 1 AND 256),
+    tag_keys      text[]      NOT NULL DEFAULT '{}'
+        CHECK (cardinality(tag_keys) <= 8 AND array_position(tag_keys, NULL) IS NULL),
+    tag_limit     bigint      NOT NULL DEFAULT 1000 CHECK (tag_limit BETWEEN 1 AND 100000),
     created_at    timestamptz NOT NULL,
     CONSTRAINT tenants_name_key UNIQUE (name),
     CONSTRAINT tenants_name_check CHECK (name ~ '^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$')
@@ -13,6 +16,8 @@ CREATE TABLE tenants (
 COMMENT ON TABLE tenants IS 'Who uses the gateway. Deleting is a change of state: the ledger keeps pointing here.';
 COMMENT ON COLUMN tenants.capture IS 'What is stored of prompts and answers: nothing, SHA-256 hashes, or the text.';
 COMMENT ON COLUMN tenants.default_model IS 'The public model name that answers to the name default.';
+COMMENT ON COLUMN tenants.tag_keys IS 'Members of metadata, and "user", that are kept and counted.';
+COMMENT ON COLUMN tenants.tag_limit IS 'Values of one key that reports tell apart; what comes later is counted as "other".';
 
 CREATE TABLE api_keys (
     id         uuid        PRIMARY KEY,

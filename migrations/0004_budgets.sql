@@ -132,7 +132,20 @@ CREATE TABLE charges (
 CREATE INDEX charges_lease_idx ON charges (lease_id);
 COMMENT ON TABLE charges IS 'What a lease pays for one attempt at a segment; one row for each budget that counts it.';
 
-ALTER TABLE segments DROP COLUMN lease_id;
+CREATE TABLE pruned_charges (
+    lease_id uuid   PRIMARY KEY,
+    charged  bigint NOT NULL CHECK (charged >= 0)
+);
+COMMENT ON TABLE pruned_charges IS 'What leases paid in months that are gone: with the charges that are kept it is what they settled.';
+COMMENT ON COLUMN pruned_charges.charged IS 'The sum of charges.charged.';
+
+CREATE TABLE ledger_horizons (
+    what   text        PRIMARY KEY CHECK (what IN ('payloads', 'dead_letters', 'lease_events')),
+    before timestamptz NOT NULL
+);
+COMMENT ON TABLE ledger_horizons IS 'Rows older than this were deleted, of tables that are not pruned by whole months.';
+COMMENT ON COLUMN ledger_horizons.what IS 'The table.';
+COMMENT ON COLUMN ledger_horizons.before IS 'Of lease_events: those of leases that ended before it.';
 
 CREATE TABLE intents (
     request_id uuid        NOT NULL,
@@ -207,37 +220,6 @@ CREATE TRIGGER budget_adjustments_append_only BEFORE UPDATE OR DELETE ON budget_
 CREATE TRIGGER budget_changes_append_only BEFORE UPDATE OR DELETE ON budget_changes
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
--- As in 0002, with charges.
-CREATE OR REPLACE FUNCTION ensure_partitions(months_ahead integer, first timestamptz DEFAULT now())
-RETURNS integer LANGUAGE plpgsql AS $$
-DECLARE
-    parent text;
-    month timestamp;
-    low uuid;
-    high uuid;
-    partition text;
-    is_taken boolean;
-    made integer := 0;
-BEGIN
-    PERFORM pg_advisory_xact_lock(7236837482961125);
-    FOREACH parent IN ARRAY ARRAY['requests', 'segments', 'payloads', 'charges'] LOOP
-        FOR offset_months IN 0..months_ahead LOOP
-            month := date_trunc('month', first AT TIME ZONE 'UTC') + make_interval(months => offset_months);
-            partition := parent || to_char(month, '_YYYY_MM');
-            CONTINUE WHEN to_regclass(partition) IS NOT NULL;
-            low := uuid7_bound(month AT TIME ZONE 'UTC');
-            high := uuid7_bound((month + interval '1 month') AT TIME ZONE 'UTC');
-            EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE %I >= %L AND %I < %L)', parent || '_default',
-                CASE parent WHEN 'requests' THEN 'id' ELSE 'request_id' END, low,
-                CASE parent WHEN 'requests' THEN 'id' ELSE 'request_id' END, high) INTO is_taken;
-            CONTINUE WHEN is_taken;
-            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', partition, parent, low, high);
-            made := made + 1;
-        END LOOP;
-    END LOOP;
-    RETURN made;
-END
-$$;
 CREATE TABLE charges_default PARTITION OF charges DEFAULT;
 SELECT ensure_partitions(3);
 
@@ -783,30 +765,10 @@ BEGIN
 END
 $$;
 
--- I8 by itself: it changes with the usage tables.
-CREATE FUNCTION broken_usage(tenant text, starts timestamptz)
-RETURNS TABLE (invariant text, what text) LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
-    WITH r AS (
-        SELECT r0.* FROM requests r0 JOIN tenants t ON t.id = r0.tenant_id
-        WHERE starts IS NULL AND (tenant IS NULL OR t.name = tenant)
-    )
-    SELECT 'I8', 'usage of ' || coalesce(u.hour, s.hour) || ' ' || coalesce(u.model, s.model) FROM (
-        SELECT u0.tenant_id, u0.hour, u0.key_id, u0.model, u0.role, u0.upstream_model, u0.segments, u0.generated_tokens,
-            u0.prompt_tokens
-        FROM usage_hourly u0 JOIN tenants t ON t.id = u0.tenant_id
-        WHERE starts IS NULL AND (tenant IS NULL OR t.name = tenant)
-    ) u FULL JOIN (
-        SELECT r.tenant_id, date_trunc('hour', r.started_at, 'UTC') AS hour, r.key_id, r.model, g.role,
-            g.model AS upstream_model, count(*) AS segments, sum(g.generated_tokens) AS generated_tokens,
-            coalesce(sum(g.prompt_tokens), 0) AS prompt_tokens
-        FROM r JOIN segments g ON g.request_id = r.id GROUP BY 1, 2, 3, 4, 5, 6
-    ) s USING (tenant_id, hour, key_id, model, role, upstream_model)
-    WHERE u.segments IS DISTINCT FROM s.segments OR u.generated_tokens IS DISTINCT FROM s.generated_tokens
-        OR u.prompt_tokens IS DISTINCT FROM s.prompt_tokens
-$$;
-
 -- What must hold between these tables, whatever crashed. One row for each violation; none is what a database should have.
--- `tenant` and `starts` narrow it to one tenant and to the windows that begin then; NULL means all.
+-- `tenant` and `starts` narrow it to one tenant and to the windows that begin then; NULL means all. What was pruned is
+-- left out exactly: charges by their sum for each lease (I4), usage by its month (I8), lease events by the end of their
+-- lease (I12). Requests, segments and charges of a month go in one transaction, so I6, I7 and I9 see all of it or none.
 CREATE FUNCTION broken_invariants(tenant text, starts timestamptz, ttl interval)
 RETURNS TABLE (invariant text, what text) LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
     WITH w AS (
@@ -840,7 +802,8 @@ RETURNS TABLE (invariant text, what text) LANGUAGE sql STABLE SET search_path FR
         OR l.state <> 'open' AND l.settled + l.returned + l.unreconciled <> l.granted
     UNION ALL
     SELECT 'I4', l.name FROM l LEFT JOIN (SELECT lease_id, sum(charged) AS charged FROM c GROUP BY 1) s ON s.lease_id = l.id
-    WHERE l.resource = 'llm_tokens' AND l.settled <> coalesce(s.charged, 0)
+        LEFT JOIN pruned_charges p ON p.lease_id = l.id
+    WHERE l.resource = 'llm_tokens' AND l.settled <> coalesce(s.charged, 0) + coalesce(p.charged, 0)
     UNION ALL
     SELECT 'I5', w.label FROM w LEFT JOIN sums s USING (budget_id, window_start)
         LEFT JOIN corrections a USING (budget_id, window_start)
@@ -887,6 +850,8 @@ RETURNS TABLE (invariant text, what text) LANGUAGE sql STABLE SET search_path FR
         SELECT e.lease_id, sum(e.tokens) FILTER (WHERE e.kind = 'grant') AS granted FROM lease_events e GROUP BY 1
     ) e ON e.lease_id = l.id
     WHERE l.granted <> coalesce(e.granted, 0) + l.overrun
+        AND (l.state = 'open' OR l.closed_at >= coalesce(
+            (SELECT h.before FROM ledger_horizons h WHERE h.what = 'lease_events'), '-infinity'))
     UNION ALL
     SELECT 'I13', 'intent of ' || l.name || ' for request ' || i.request_id FROM intents i JOIN l ON l.id = i.lease_id
     WHERE l.state = 'closed'

@@ -235,7 +235,7 @@ COMMENT ON COLUMN report.refusals.code IS 'The error''s code.';
 COMMENT ON COLUMN report.refusals.requests IS 'How many.';
 
 CREATE FUNCTION report.first_id(moment timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN (lpad(to_hex(floor(extract(epoch FROM moment) * 1000)::bigint), 12, '0') || '00000000000000000000')::uuid;
+RETURN uuid7_bound(moment);
 COMMENT ON FUNCTION report.first_id IS 'The smallest id that a request of this moment can have: requests and segments are cut and found by id.';
 
 -- The middle of the bucket in which that share of the latencies lies, by the scale of latency_bucket.
@@ -246,7 +246,7 @@ RETURN (
     FROM (
         SELECT b AS bucket, sum(n) OVER (ORDER BY b) AS upto, sum(n) OVER () AS total
         FROM generate_series(0, 99) b,
-            LATERAL (SELECT mod(div(histogram, ('1' || repeat('0', 12 * b))::numeric), 1000000000000)) AS d (n)
+            LATERAL (SELECT mod(div(histogram, latency_unit(b)), 1000000000000)) AS d (n)
     ) c
     WHERE c.total > 0 AND c.upto >= ceil(c.total * least(1, greatest(0, share))::numeric) AND c.upto > 0
     ORDER BY c.bucket LIMIT 1);
@@ -273,11 +273,9 @@ RETURNS TABLE (
 BEGIN ATOMIC
     WITH given AS MATERIALIZED (
         SELECT g.model::text AS model, coalesce(g.upstream, '') AS upstream,
-            coalesce(g."from", timestamptz '-infinity') AS since,
-            jsonb_populate_record(NULL::prices, jsonb_build_object(
-                'input', (g.input * 1000000)::bigint, 'cached_input', (g.cached_input * 1000000)::bigint,
-                'cache_write', (g.cache_write * 1000000)::bigint, 'output', (g.output * 1000000)::bigint,
-                'request', (g.request * 1000000000000)::bigint)) AS price
+            coalesce(g."from", timestamptz '-infinity') AS since, (g.input * 1000000)::bigint AS input,
+            (g.cached_input * 1000000)::bigint AS cached_input, (g.cache_write * 1000000)::bigint AS cache_write,
+            (g.output * 1000000)::bigint AS output, (g.request * 1000000000000)::bigint AS request
         FROM jsonb_to_recordset(book) AS g (
             model report.model_name, upstream text, "from" timestamptz, input report.price, cached_input report.price,
             cache_write report.price, output report.price, request report.request_price)
@@ -286,9 +284,11 @@ BEGIN ATOMIC
             lead(since, 1, timestamptz 'infinity') OVER (PARTITION BY model, upstream ORDER BY since) AS until
         FROM given
     ), attempts AS (
-        SELECT s.model, s.upstream, s.prompt_tokens, s.generated_tokens, s.cost_pico, cost_of(
-            CASE WHEN own.model IS NULL THEN shared.price ELSE own.price END, s.prompt_tokens, s.cached_tokens,
-            s.cache_write_tokens, s.generated_tokens) AS other_pico
+        SELECT s.model, s.upstream, s.prompt_tokens, s.generated_tokens, s.cost_pico, CASE WHEN own.model IS NULL
+            THEN cost_of(shared.input, shared.cached_input, shared.cache_write, shared.output, shared.request,
+                s.prompt_tokens, s.cached_tokens, s.cache_write_tokens, s.generated_tokens)
+            ELSE cost_of(own.input, own.cached_input, own.cache_write, own.output, own.request,
+                s.prompt_tokens, s.cached_tokens, s.cache_write_tokens, s.generated_tokens) END AS other_pico
         FROM requests r JOIN segments s ON s.request_id = r.id
         LEFT JOIN held own ON own.model = s.model AND own.upstream = s.upstream AND own.upstream <> ''
             AND own.since <= r.started_at AND r.started_at < own.until
@@ -310,9 +310,6 @@ BEGIN ATOMIC
     FROM attempts a GROUP BY 1, 2 ORDER BY 1, 2;
 END;
 COMMENT ON FUNCTION report.reprice IS 'What a time''s segments would have cost by another price book: a JSON array as price import reads it.';
-
--- These write with their owner's rights: whoever else may log in must not call them.
-REVOKE EXECUTE ON FUNCTION compact_usage(), report_tags(uuid, jsonb) FROM PUBLIC;
 
 -- Roles belong to all databases of a server: another one may have made it, or make it at this moment.
 DO $$

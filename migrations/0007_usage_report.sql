@@ -1,4 +1,5 @@
--- Reports of usage. They read the tables of hours with the last deltas, in one statement and so in one snapshot.
+-- Reports of usage. They read the tables of hours and days with the last deltas, in one statement and so in one
+-- snapshot.
 
 -- A moment as reports name it: so many days, months or hours from the present one, the wall clock of the zone, or an
 -- instant. `given` holds a wall clock as if it were UTC.
@@ -60,21 +61,54 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         WHERE d.wall AT TIME ZONE zone > starts AND d.wall AT TIME ZONE zone < ends) AS e (edge)
 $$;
 
--- The columns of a report over its sources: what no source has is NULL, what one has and did not see is 0. Each source
--- has one row of a group, so that max only carries its sums over, unless rows of several texts of tags fall together.
-CREATE FUNCTION usage_sums(has_requests boolean, has_refusals boolean, has_tags boolean) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT string_agg(CASE WHEN c.is_there THEN format('coalesce(%s(%s), 0)::%s AS %s',
-            CASE WHEN has_tags THEN 'sum' ELSE 'max' END, c.name, c.type, c.name)
-        ELSE format('NULL::%s AS %s', c.type, c.name) END, ', ' ORDER BY c.place)
-    FROM (VALUES (1, 'requests', 'bigint', has_requests), (2, 'degraded', 'bigint', has_requests),
-        (3, 'failed', 'bigint', has_requests), (4, 'refused', 'bigint', has_refusals),
-        (5, 'calls', 'bigint', has_requests), (6, 'durations', 'numeric', has_requests),
-        (7, 'first_tokens', 'numeric', has_requests),
-        (8, 'slm_tokens', 'bigint', true), (9, 'llm_tokens', 'bigint', true), (10, 'command_tokens', 'bigint', true),
-        (11, 'prompt_tokens', 'bigint', true), (12, 'cached_tokens', 'bigint', true),
-        (13, 'prompts_unknown', 'bigint', true), (14, 'cost_pico', 'numeric', true), (15, 'unpriced', 'bigint', true)
-    ) AS c (place, name, type, is_there)
+-- The whole days of UTC within a range: sums by the day stand for their hours there.
+CREATE FUNCTION usage_whole_days(starts timestamptz, ends timestamptz) RETURNS tstzmultirange
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT tstzmultirange(tstzrange(r.low, greatest(r.low, date_trunc('day', ends, 'UTC'))))
+    FROM (SELECT date_trunc('day', starts + interval '24 hours' - interval '1 microsecond', 'UTC')) AS r (low)
+$$;
+
+-- Of those days that are cut by `edges`, where days or months of a zone begin: the hours on the other side of the edge
+-- than the day's noon.
+CREATE FUNCTION usage_cut_hours(whole_days tstzmultirange, edges timestamptz[]) RETURNS timestamptz[]
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT array_agg(DISTINCT h.hour)
+    FROM (SELECT e.edge, date_trunc('day', e.edge, 'UTC') FROM unnest(edges) AS e (edge)) AS d (edge, day)
+    CROSS JOIN LATERAL generate_series(
+        CASE WHEN d.edge <= d.day + interval '12 hours' THEN d.day ELSE d.edge END,
+        CASE WHEN d.edge <= d.day + interval '12 hours' THEN d.edge ELSE d.day + interval '24 hours' END
+            - interval '1 hour', interval '1 hour') AS h (hour)
+    WHERE d.edge <> d.day AND d.day <@ whole_days
+$$;
+
+-- That a column lies in one of the spans: a part of a WHERE.
+CREATE FUNCTION usage_within(name text, spans tstzmultirange) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce('(' || string_agg(format('%1$I >= %2$L AND %1$I < %3$L', name, lower(s), upper(s)), ' OR ') || ')',
+        'false')
+    FROM unnest(spans) AS s
+$$;
+
+-- A sum for many groups of few rows: the histograms' states are their numbers, where those of sum() are four times as
+-- large. For few groups of many rows sum() is faster.
+CREATE AGGREGATE usage_small_sum(numeric) (
+    SFUNC = numeric_add, STYPE = numeric, COMBINEFUNC = numeric_add, PARALLEL = SAFE);
+
+-- What a report sums up, in the order of its columns, and as what the usage tables have it: NULL where such a report
+-- does not know it.
+CREATE FUNCTION usage_measures(has_requests boolean, has_refusals boolean)
+RETURNS TABLE (place integer, name text, type text, source text) LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT m.place, m.name, m.type, CASE
+        WHEN m.name = 'refused' THEN CASE WHEN has_refusals THEN '0::bigint' END
+        WHEN m.place < 8 THEN CASE WHEN has_requests THEN m.name END
+        WHEN m.role <> '' AND NOT has_requests
+            THEN format('CASE role WHEN %L THEN generated_tokens ELSE 0 END', m.role)
+        ELSE m.name END
+    FROM (VALUES (1, 'requests', 'bigint', ''), (2, 'degraded', 'bigint', ''), (3, 'failed', 'bigint', ''),
+        (4, 'refused', 'bigint', ''), (5, 'calls', 'bigint', ''), (6, 'durations', 'numeric', ''),
+        (7, 'first_tokens', 'numeric', ''), (8, 'slm_tokens', 'bigint', 'slm'), (9, 'llm_tokens', 'bigint', 'llm'),
+        (10, 'command_tokens', 'bigint', ''), (11, 'prompt_tokens', 'bigint', ''), (12, 'cached_tokens', 'bigint', ''),
+        (13, 'prompts_unknown', 'bigint', ''), (14, 'cost_pico', 'numeric', ''), (15, 'unpriced', 'bigint', '')
+    ) AS m (place, name, type, role)
 $$;
 
 -- Sums of usage from `starts` to before `ends`, one row for each combination of `dims`: tenant, key, model, policy,
@@ -83,8 +117,9 @@ $$;
 -- is NULL: requests have no role and no upstream, refusals moreover no policy and no tags. Where only tenants and keys
 -- are told apart, their tightest budget of LLM tokens stands beside them.
 --
--- The statement is put together from the fixed parts below, so that it groups by nothing that is not asked for, by ids
--- and numbers first, and joins names to sums. Names come in only as quoted literals.
+-- The statement is put together from the fixed parts below, so that it reads no more than it needs (days where the zone
+-- and the range have whole ones, segments only where they are told apart), groups by nothing that is not asked for, by
+-- ids and numbers first, and joins names to sums. Names come in only as quoted literals.
 CREATE FUNCTION usage_report(dims text[], starts timestamptz, ends timestamptz, zone text, filter jsonb)
 RETURNS TABLE (
     labels text[], requests bigint, degraded bigint, failed bigint, refused bigint, calls bigint, durations numeric,
@@ -101,13 +136,20 @@ DECLARE
     has_budgets boolean := dims <@ ARRAY['tenant', 'key'] AND dims <> '{}';
     days timestamptz[];
     months timestamptz[];
+    whole_days tstzmultirange := '{}';
+    cut_hours timestamptz[];
+    whole tstzmultirange := tstzmultirange(tstzrange(starts, ends));
     raw text := '';
     grouped text := '';
     later text := '';
     label text := '';
     places text := '';
-    condition text := 'hour >= $1 AND hour < $2';
-    parts text[] := '{}';
+    condition text := '';
+    added text;
+    taken text;
+    refusal text;
+    sums text;
+    sources text;
     name text;
     wanted text[];
     place integer := 0;
@@ -115,8 +157,8 @@ BEGIN
     FOREACH name IN ARRAY dims LOOP
         place := place + 1;
         raw := raw || CASE
-            WHEN name = 'tenant' THEN 'tenant_id' WHEN name = 'key' THEN 'key_id' WHEN name = 'hour' THEN 'hour'
-            WHEN name = 'day' THEN 'width_bucket(hour, $3)' WHEN name = 'month' THEN 'width_bucket(hour, $4)'
+            WHEN name = 'tenant' THEN 'tenant_id' WHEN name = 'key' THEN 'key_id' WHEN name = 'hour' THEN 'at'
+            WHEN name = 'day' THEN 'width_bucket(at, $3)' WHEN name = 'month' THEN 'width_bucket(at, $4)'
             WHEN name LIKE 'tag:%' THEN 'tags'
             WHEN name IN ('model', 'policy', 'role', 'upstream', 'upstream_model') THEN name END
             || ' AS g' || place || ', ';
@@ -150,28 +192,51 @@ BEGIN
     END LOOP;
     IF 'day' = ANY (dims) THEN days := usage_edges('day', starts, ends, zone); END IF;
     IF 'month' = ANY (dims) THEN months := usage_edges('month', starts, ends, zone); END IF;
-    parts := parts || format('SELECT %s NULL::bigint AS requests, NULL::bigint AS degraded, NULL::bigint AS failed,
-        NULL::bigint AS refused, NULL::bigint AS calls, NULL::numeric AS durations, NULL::numeric AS first_tokens,
-        sum(generated_tokens) FILTER (WHERE role = ''slm'') AS slm_tokens,
-        sum(generated_tokens) FILTER (WHERE role = ''llm'') AS llm_tokens, sum(command_tokens) AS command_tokens,
-        sum(prompt_tokens) AS prompt_tokens, sum(cached_tokens) AS cached_tokens,
-        sum(prompts_unknown) AS prompts_unknown, sum(cost_pico) AS cost_pico, sum(unpriced) AS unpriced
-        FROM usage_of_segments WHERE %s%s', raw, condition, grouped);
-    IF has_requests THEN
-        parts := parts || format('SELECT %s sum(requests), sum(degraded), sum(failed), NULL, sum(calls), sum(durations),
-            sum(first_tokens), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM usage_of_requests WHERE %s%s',
-            raw, condition, grouped);
-    END IF;
+    IF NOT 'hour' = ANY (dims) THEN whole_days := usage_whole_days(starts, ends); END IF;
+    cut_hours := usage_cut_hours(whole_days, days || months);
+    -- What is NULL or 0 depends on the kind of report: what it cannot know is NULL, what it did not see is 0.
+    SELECT string_agg(format('%s AS %I', m.source, m.name), ', ' ORDER BY m.place) FILTER (WHERE m.source <> ''),
+            string_agg(format('-(%s) AS %I', m.source, m.name), ', ' ORDER BY m.place) FILTER (WHERE m.source <> ''),
+            string_agg(CASE m.name WHEN 'refused' THEN 'requests' ELSE '0::' || m.type END, ', ' ORDER BY m.place)
+                FILTER (WHERE m.source <> ''),
+            string_agg(format(CASE WHEN m.source IS NULL THEN 'NULL::%2$s AS %1$I'
+                    ELSE 'coalesce(%3$s(%1$I), 0)::%2$s AS %1$I' END, m.name, m.type,
+                CASE WHEN 'hour' = ANY (dims) AND m.type = 'numeric' THEN 'usage_small_sum' ELSE 'sum' END),
+                ', ' ORDER BY m.place)
+        INTO added, taken, refusal, sums FROM usage_measures(has_requests, has_refusals) m;
+    -- A day counts at its noon. Where another day or month of the zone begins in it, the hours on the other side of
+    -- that moment are added at their own time and taken away at noon.
+    SELECT string_agg(format('SELECT tenant_id, %s AS at, key_id, model, policy, tags, %s FROM %s WHERE %s%s', s.moment,
+            CASE WHEN has_requests THEN format(s.columns, 'requests')
+                ELSE 'role, upstream, upstream_model, ' || format(s.columns, 'segments') END,
+            CASE WHEN has_requests THEN s.of_requests ELSE s.of_segments END, s.span, condition), ' UNION ALL ')
+        INTO sources
+        FROM (VALUES
+            ('usage_requests', 'usage_segments', 'hour', added || ', %s AS entries',
+                usage_within('hour', whole - whole_days)),
+            ('usage_request_days', 'usage_segment_days', 'day + interval ''12 hours''', added || ', %s AS entries',
+                usage_within('day', whole_days)),
+            ('usage_deltas', 'usage_segment_deltas', 'hour', added || ', %s AS entries', usage_within('hour', whole)),
+            ('usage_requests', 'usage_segments', 'hour', added || ', %s AS entries',
+                format('hour = ANY (%L)', cut_hours)),
+            ('usage_requests', 'usage_segments', 'date_trunc(''day'', hour, ''UTC'') + interval ''12 hours''',
+                taken || ', -%s AS entries', format('hour = ANY (%L)', cut_hours))
+        ) AS s (of_requests, of_segments, moment, columns, span)
+        WHERE s.span <> 'false' AND s.span <> 'hour = ANY (NULL)';
     IF has_refusals THEN
-        parts := parts || format('SELECT %s NULL, NULL, NULL, sum(requests), NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-            NULL, NULL, NULL, NULL FROM usage_refusals WHERE %s%s', raw, condition, grouped);
+        sources := sources || format(' UNION ALL SELECT tenant_id, hour, key_id, model, NULL, NULL, %s, requests
+            FROM usage_refusals WHERE %s%s', refusal, usage_within('hour', whole), condition);
     END IF;
-    RETURN QUERY EXECUTE format('WITH m AS (SELECT %s %s FROM (%s) u%s)%s%s
+    sources := format('SELECT %s %s FROM (%s) u%s%s', raw, sums, sources, grouped,
+        -- Of a group that has nothing but what was taken away again no row is left.
+        CASE WHEN cut_hours IS NOT NULL THEN ' HAVING sum(entries) > 0' END);
+    -- Several texts of tags may have one value of a tag.
+    IF raw LIKE '%tags AS%' THEN sources := format('SELECT %s %s FROM (%s) u%s', later, sums, sources, grouped); END IF;
+    RETURN QUERY EXECUTE format('WITH m AS (%s)%s%s
         SELECT ARRAY[%s]::text[], m.requests, m.degraded, m.failed, m.refused, m.calls, m.durations, m.first_tokens,
             m.slm_tokens, m.llm_tokens, m.command_tokens, m.prompt_tokens, m.cached_tokens, m.prompts_unknown,
             m.cost_pico, m.unpriced, %s FROM m%s%s%s%s',
-        later, usage_sums(has_requests, has_refusals, raw LIKE '%tags AS%'), array_to_string(parts, ' UNION ALL '),
-        grouped,
+        sources,
         CASE WHEN 'hour' = ANY (dims) THEN ', c AS MATERIALIZED (SELECT s.hour, usage_clock(s.hour, $5) AS clock
             FROM generate_series($1, $2, interval ''1 hour'') AS s (hour))' END,
         CASE WHEN has_budgets THEN ', b AS MATERIALIZED (

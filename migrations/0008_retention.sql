@@ -1,37 +1,5 @@
--- How long things are kept. Whole months of the ledger are detached and dropped; what was pruned is written down, so
--- that an audit stays right about what is left. And: forgetting a person, and how full everything is.
-
-CREATE TABLE pruned_partitions (
-    parent    text        NOT NULL,
-    month     timestamptz NOT NULL,
-    partition text        NOT NULL,
-    rows      bigint      NOT NULL,
-    bytes     bigint      NOT NULL,
-    actor     text        NOT NULL CHECK (length(actor) BETWEEN 1 AND 200),
-    pruned_at timestamptz NOT NULL DEFAULT now(),
-    dropped_at timestamptz,
-    PRIMARY KEY (parent, month)
-);
-COMMENT ON TABLE pruned_partitions IS 'Months of the ledger that are gone: detached at pruned_at, their files freed at dropped_at.';
-COMMENT ON COLUMN pruned_partitions.month IS 'Its first moment, UTC.';
-COMMENT ON COLUMN pruned_partitions.rows IS 'Counted when it was detached.';
-
-CREATE TABLE pruned_charges (
-    lease_id uuid   PRIMARY KEY,
-    charged  bigint NOT NULL CHECK (charged >= 0)
-);
-COMMENT ON TABLE pruned_charges IS 'What leases paid in months that are gone: with the charges that are kept it is what they settled.';
-
-CREATE TABLE ledger_horizons (
-    what   text        PRIMARY KEY CHECK (what IN ('payloads', 'dead_letters', 'lease_events')),
-    before timestamptz NOT NULL
-);
-COMMENT ON TABLE ledger_horizons IS 'Rows older than this were deleted, of tables that are not pruned by whole months.';
-
-CREATE FUNCTION is_pruned(moment timestamptz) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT EXISTS (SELECT FROM pruned_partitions p
-        WHERE p.parent = 'requests' AND p.month = date_trunc('month', moment, 'UTC'))
-$$;
+-- How long things are kept: whole months of the ledger are detached and dropped, other rows deleted. And: forgetting a
+-- person, and how full everything is.
 
 -- Why the charges from `low` to `high` are still needed: budgets whose window overlaps them and is the current one, or
 -- has open leases. A fixed window counts from when its budget was made.
@@ -196,9 +164,11 @@ CROSS JOIN LATERAL (SELECT CASE WHEN c.relname ~ '_[0-9]{4}_[0-9]{2}$'
     THEN to_timestamp(right(c.relname, 7) || '-01 +00', 'YYYY_MM-DD TZH') END) AS m (month)
 UNION ALL
 SELECT 4 + t.place, t.name, NULL, false, t.name, greatest(0, c.reltuples)::bigint, pg_total_relation_size(c.oid)
-FROM unnest(ARRAY['usage_requests', 'usage_segments', 'usage_request_deltas', 'usage_segment_deltas', 'verdicts',
-    'lease_events', 'leases', 'budget_windows', 'dead_letters']) WITH ORDINALITY AS t (name, place)
+FROM unnest(ARRAY['usage_requests', 'usage_segments', 'usage_request_days', 'usage_segment_days',
+    'usage_request_deltas', 'usage_segment_deltas', 'verdicts', 'lease_events', 'leases', 'budget_windows',
+    'dead_letters']) WITH ORDINALITY AS t (name, place)
 JOIN pg_class c ON c.oid = to_regclass(t.name);
+COMMENT ON VIEW ledger_sizes IS 'Tables by month where they have months; rows as of the last ANALYZE, bytes with indexes and long values.';
 
 -- Rows whose id lies outside of every month, counted up to `most`.
 CREATE FUNCTION default_rows(most bigint) RETURNS TABLE (parent text, rows bigint)
@@ -208,24 +178,6 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     UNION ALL SELECT 'payloads', count(*) FROM (SELECT FROM payloads_default LIMIT most) d
     UNION ALL SELECT 'charges', count(*) FROM (SELECT FROM charges_default LIMIT most) d
 $$;
-
--- A fact is never changed, but a person can be forgotten: tags of requests and notes of verdicts may be emptied by the
--- functions below, which set relaygate.forgetting for their transaction.
-CREATE FUNCTION refuse_change_but_forgetting() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP = 'UPDATE' AND coalesce(current_setting('relaygate.forgetting', true), '') = 'on'
-        AND to_jsonb(NEW) - ARRAY['tags', 'note'] = to_jsonb(OLD) - ARRAY['tags', 'note']
-        AND coalesce(to_jsonb(NEW) ->> 'tags', '{}') = '{}' AND coalesce(to_jsonb(NEW) ->> 'note', '') = ''
-    THEN RETURN NEW; END IF;
-    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
-END
-$$;
-DROP TRIGGER requests_append_only ON requests;
-CREATE TRIGGER requests_append_only BEFORE UPDATE OR DELETE ON requests
-    FOR EACH ROW EXECUTE FUNCTION refuse_change_but_forgetting();
-DROP TRIGGER verdicts_append_only ON verdicts;
-CREATE TRIGGER verdicts_append_only BEFORE UPDATE ON verdicts
-    FOR EACH ROW EXECUTE FUNCTION refuse_change_but_forgetting();
 
 CREATE TABLE forgettings (
     id           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -243,7 +195,14 @@ CREATE TABLE forgettings (
 );
 COMMENT ON TABLE forgettings IS 'Who had a tenant, or one of its users, forgotten, when, and how much was deleted. Append-only.';
 COMMENT ON COLUMN forgettings.user_sha256 IS 'The hash of the user''s id: the id itself is forgotten. NULL when it was the whole tenant.';
+COMMENT ON COLUMN forgettings.actor IS 'Who had it done.';
+COMMENT ON COLUMN forgettings.reason IS 'Why; may be empty.';
+COMMENT ON COLUMN forgettings.finished_at IS 'NULL while it goes on, or when it was interrupted.';
 COMMENT ON COLUMN forgettings.requests IS 'Requests whose tags were emptied.';
+COMMENT ON COLUMN forgettings.payloads IS 'Rows of payloads that were deleted.';
+COMMENT ON COLUMN forgettings.notes IS 'Verdicts whose notes were emptied.';
+COMMENT ON COLUMN forgettings.usage_rows IS 'Rows of usage whose tags were emptied.';
+COMMENT ON COLUMN forgettings.dead_letters IS 'Dead letters whose text was replaced.';
 
 -- Forgets the text and tags of up to `most` requests after `after`, and adds to the row of `forgettings`. `last` is the
 -- request to go on after; NULL when there are no more.
@@ -297,7 +256,12 @@ BEGIN
         AND (person IS NULL OR d.tags::jsonb ->> 'user' = person);
     GET DIAGNOSTICS part = ROW_COUNT;
     rows := rows + part;
-    -- A row without tags joins the others of its key when the deltas are added up.
+    -- A row without tags joins the others of its key when the deltas are added up, by the hour and by the day; with its
+    -- segments the sums of these that it carried come back.
+    DELETE FROM usage_request_days u WHERE u.tenant_id = tenant AND u.tags <> ''
+        AND (person IS NULL OR u.tags::jsonb ->> 'user' = person);
+    DELETE FROM usage_segment_days u WHERE u.tenant_id = tenant AND u.tags <> ''
+        AND (person IS NULL OR u.tags::jsonb ->> 'user' = person);
     WITH gone AS (
         DELETE FROM usage_requests u WHERE u.tenant_id = tenant AND u.tags <> ''
             AND (person IS NULL OR u.tags::jsonb ->> 'user' = person) RETURNING *)
@@ -320,146 +284,4 @@ BEGIN
     GET DIAGNOSTICS letters = ROW_COUNT;
     UPDATE forgettings f SET finished_at = now(), usage_rows = rows, dead_letters = letters WHERE f.id = forgetting;
 END
-$$;
-
--- I8 without the months that were pruned.
-CREATE OR REPLACE FUNCTION broken_usage(tenant text, starts timestamptz)
-RETURNS TABLE (invariant text, what text) LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
-    WITH r AS (
-        SELECT r0.*, date_trunc('hour', r0.started_at, 'UTC') AS hour
-        FROM requests r0 JOIN tenants t ON t.id = r0.tenant_id
-        WHERE starts IS NULL AND (tenant IS NULL OR t.name = tenant) AND NOT is_pruned(r0.started_at)
-    ), segment_sums AS (
-        SELECT r.tenant_id, r.hour, r.key_id, r.model, r.policy, g.role, g.upstream, g.model AS upstream_model,
-            count(*) AS segments, sum(g.generated_tokens) AS generated, sum(g.command_tokens) AS command,
-            coalesce(sum(g.prompt_tokens), 0) AS prompt, coalesce(sum(g.cached_tokens), 0) AS cached,
-            coalesce(sum(g.cost_pico), 0) AS cost, count(*) FILTER (WHERE g.cost_pico IS NULL) AS unpriced
-        FROM r JOIN segments g ON g.request_id = r.id GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-    ), segment_usage AS (
-        SELECT u.tenant_id, u.hour, u.key_id, u.model, u.policy, u.role, u.upstream, u.upstream_model,
-            sum(u.segments) AS segments, sum(u.generated_tokens) AS generated, sum(u.command_tokens) AS command,
-            sum(u.prompt_tokens) AS prompt, sum(u.cached_tokens) AS cached, sum(u.cost_pico) AS cost,
-            sum(u.unpriced) AS unpriced
-        FROM usage_of_segments u JOIN tenants t ON t.id = u.tenant_id
-        WHERE starts IS NULL AND (tenant IS NULL OR t.name = tenant) AND NOT is_pruned(u.hour) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-    ), request_sums AS (
-        SELECT r.tenant_id, r.hour, r.key_id, r.model, r.policy, count(*) AS requests, count(r.degraded) AS degraded,
-            sum(r.calls) AS calls, sum(r.visible_tokens) AS visible
-        FROM r GROUP BY 1, 2, 3, 4, 5
-    ), request_usage AS (
-        SELECT u.tenant_id, u.hour, u.key_id, u.model, u.policy, sum(u.requests) AS requests,
-            sum(u.degraded) AS degraded, sum(u.calls) AS calls, sum(u.visible_tokens) AS visible
-        FROM usage_of_requests u JOIN tenants t ON t.id = u.tenant_id
-        WHERE starts IS NULL AND (tenant IS NULL OR t.name = tenant) AND NOT is_pruned(u.hour) GROUP BY 1, 2, 3, 4, 5
-    )
-    SELECT 'I8', 'usage of ' || d.hour || ' ' || d.model || ' ' || d.role || ' at ' || d.upstream
-    FROM ((TABLE segment_sums EXCEPT TABLE segment_usage) UNION (TABLE segment_usage EXCEPT TABLE segment_sums)) d
-    UNION ALL
-    SELECT 'I8', 'requests of ' || d.hour || ' ' || d.model
-    FROM ((TABLE request_sums EXCEPT TABLE request_usage) UNION (TABLE request_usage EXCEPT TABLE request_sums)) d
-$$;
-
--- What must hold between these tables, whatever crashed. One row for each violation; none is what a database should have.
--- `tenant` and `starts` narrow it to one tenant and to the windows that begin then; NULL means all. What was pruned is
--- left out exactly: charges by their sum for each lease (I4), usage by its month (I8), lease events by the end of their
--- lease (I12). Requests, segments and charges of a month go in one transaction, so I6, I7 and I9 see all of it or none.
-CREATE OR REPLACE FUNCTION broken_invariants(tenant text, starts timestamptz, ttl interval)
-RETURNS TABLE (invariant text, what text) LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
-    WITH w AS (
-        SELECT w0.*, b.tenant_id, b.resource, b.counts, t.name || '/' || b.name || ' ' || w0.window_start AS label
-        FROM budget_windows w0 JOIN budgets b ON b.id = w0.budget_id JOIN tenants t ON t.id = b.tenant_id
-        WHERE (tenant IS NULL OR t.name = tenant) AND (starts IS NULL OR w0.window_start = starts)
-    ), l AS (
-        SELECT l0.*, w.tenant_id, w.resource, w.counts, w.label || ' lease ' || l0.id AS name
-        FROM leases l0 JOIN w USING (budget_id, window_start)
-    ), sums AS (
-        SELECT budget_id, window_start, sum(granted - returned) FILTER (WHERE state = 'open') AS leased,
-            sum(settled) FILTER (WHERE state <> 'open') AS settled, sum(unreconciled) AS unreconciled
-        FROM l GROUP BY 1, 2
-    ), corrections AS (
-        SELECT a.budget_id, a.window_start, sum(a.tokens) FILTER (WHERE a.kind = 'charged') AS tokens
-        FROM budget_adjustments a GROUP BY 1, 2
-    ), c AS (
-        SELECT c0.*, l.counts, l.name, l.tenant_id AS owner, l.budget_id AS budget FROM charges c0 JOIN l ON l.id = c0.lease_id
-    ), r AS (
-        SELECT r0.* FROM requests r0 JOIN tenants t ON t.id = r0.tenant_id
-        WHERE starts IS NULL AND (tenant IS NULL OR t.name = tenant)
-    )
-    SELECT 'I1', w.label FROM w
-    WHERE w.charged + w.leased + w.unreconciled + w.adjusted > w.cap + w.overrun
-        OR least(w.charged, w.leased, w.unreconciled, w.overrun, w.charged + w.leased + w.adjusted) < 0
-    UNION ALL
-    SELECT 'I2', w.label FROM w LEFT JOIN sums s USING (budget_id, window_start) WHERE w.leased <> coalesce(s.leased, 0)
-    UNION ALL
-    SELECT 'I3', l.name FROM l
-    WHERE l.settled + l.returned + l.unreconciled > l.granted
-        OR l.state <> 'open' AND l.settled + l.returned + l.unreconciled <> l.granted
-    UNION ALL
-    SELECT 'I4', l.name FROM l LEFT JOIN (SELECT lease_id, sum(charged) AS charged FROM c GROUP BY 1) s ON s.lease_id = l.id
-        LEFT JOIN pruned_charges p ON p.lease_id = l.id
-    WHERE l.resource = 'llm_tokens' AND l.settled <> coalesce(s.charged, 0) + coalesce(p.charged, 0)
-    UNION ALL
-    SELECT 'I5', w.label FROM w LEFT JOIN sums s USING (budget_id, window_start)
-        LEFT JOIN corrections a USING (budget_id, window_start)
-    WHERE w.charged <> coalesce(s.settled, 0) OR w.unreconciled <> coalesce(s.unreconciled, 0)
-        OR w.adjusted <> coalesce(a.tokens, 0)
-    UNION ALL
-    SELECT 'I6', 'request ' || r.id FROM r LEFT JOIN (
-        SELECT g.request_id, sum(g.generated_tokens) FILTER (WHERE g.role = 'llm') AS llm,
-            sum(g.generated_tokens) FILTER (WHERE g.role = 'slm') AS slm,
-            bool_or(g.choice >= 0 AND g.seq > 0 AND NOT EXISTS (SELECT FROM segments p
-                WHERE p.request_id = g.request_id AND p.choice = g.choice AND p.seq = g.seq - 1)) AS has_gap
-        FROM segments g GROUP BY 1) s ON s.request_id = r.id
-    WHERE coalesce(s.llm, 0) <> r.llm_tokens OR coalesce(s.slm, 0) <> r.slm_tokens OR coalesce(s.has_gap, false)
-    UNION ALL
-    SELECT 'I6', 'segment of no request ' || g.request_id FROM segments g
-    WHERE starts IS NULL AND tenant IS NULL AND NOT EXISTS (SELECT FROM requests r0 WHERE r0.id = g.request_id)
-    UNION ALL
-    SELECT 'I7', 'charge of ' || c.name || ' for request ' || c.request_id FROM c
-        LEFT JOIN requests r0 ON r0.id = c.request_id
-    WHERE c.tenant_id <> c.owner OR c.budget_id <> c.budget OR r0.tenant_id <> c.owner
-    UNION ALL
-    SELECT 'I7', 'charge of no lease for request ' || c0.request_id FROM charges c0
-    WHERE starts IS NULL AND tenant IS NULL AND NOT EXISTS (SELECT FROM leases l0 WHERE l0.id = c0.lease_id)
-    UNION ALL
-    SELECT * FROM broken_usage(tenant, starts)
-    UNION ALL
-    SELECT 'I9', 'charge of ' || c.name || ' for request ' || c.request_id FROM c
-        LEFT JOIN segments g ON (g.request_id, g.choice, g.seq, g.attempt) = (c.request_id, c.choice, c.seq, c.attempt)
-    WHERE c.charged > c.reserved AND c.overrun = 0 OR c.charged < g.generated_tokens
-        OR c.charged > greatest(c.reserved, g.generated_tokens
-            + CASE c.counts WHEN 'billed' THEN coalesce(g.prompt_tokens, 0) ELSE 0 END) + 1
-        OR g.role <> 'llm'
-        OR g.request_id IS NULL AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.request_id = c.request_id)
-    UNION ALL
-    SELECT 'I10', l.name FROM l JOIN gateways g ON g.id = l.gateway_id
-    WHERE l.state = 'open' AND g.heartbeat_at < budget_now() - 2 * ttl
-        -- Where no gateway runs, nobody could have closed it.
-        AND EXISTS (SELECT FROM gateways o WHERE o.state = 'live' AND o.started_at < budget_now() - 2 * ttl
-            AND o.heartbeat_at > budget_now() - ttl)
-    UNION ALL
-    SELECT 'I11', l.name FROM l JOIN gateways g ON g.id = l.gateway_id WHERE l.state = 'open' AND g.state = 'stopped'
-    UNION ALL
-    SELECT 'I12', l.name FROM l LEFT JOIN (
-        SELECT e.lease_id, sum(e.tokens) FILTER (WHERE e.kind = 'grant') AS granted FROM lease_events e GROUP BY 1
-    ) e ON e.lease_id = l.id
-    WHERE l.granted <> coalesce(e.granted, 0) + l.overrun
-        AND (l.state = 'open' OR l.closed_at >= coalesce(
-            (SELECT h.before FROM ledger_horizons h WHERE h.what = 'lease_events'), '-infinity'))
-    UNION ALL
-    SELECT 'I13', 'intent of ' || l.name || ' for request ' || i.request_id FROM intents i JOIN l ON l.id = i.lease_id
-    WHERE l.state = 'closed'
-    UNION ALL
-    -- Gateways know a new budget within two seconds, and no longer count a removed one within two.
-    SELECT 'I14', 'segment ' || g.seq || ' of request ' || r.id || ' and budget ' || b.name FROM r
-        JOIN budgets b ON b.tenant_id = r.tenant_id AND b.resource = 'llm_tokens' AND (b.key_id IS NULL OR b.key_id = r.key_id)
-            AND r.started_at > b.created_at + interval '5 seconds'
-            AND (b.state = 'active' OR r.finished_at < b.updated_at)
-        JOIN segments g ON g.request_id = r.id AND g.role = 'llm' AND g.generated_tokens > 0
-    WHERE NOT EXISTS (SELECT FROM charges c0 WHERE c0.request_id = g.request_id AND c0.choice = g.choice AND c0.seq = g.seq
-        AND c0.attempt = g.attempt AND c0.budget_id = b.id)
-    UNION ALL
-    SELECT 'I15', w.label FROM w JOIN budgets b ON b.id = w.budget_id AND b.state = 'active' AND b.amount <> w.amount
-    WHERE w.window_start = (SELECT bw.starts FROM budget_window(b."window", budget_now()) bw)
-    ORDER BY 1, 2
 $$;

@@ -1,4 +1,4 @@
-/// One numbered change of the schema. Once landed, its file is never edited: the next change is the next number.
+/// One numbered change of the schema. Once released, its file is never edited: the next change is the next number.
 package struct Migration: Sendable, Equatable {
     /// From 1, without gaps.
     package let version: Int

@@ -3,14 +3,15 @@ import Foundation
 import Store
 import Synchronization
 
-// Fills a ledger through the product's own write path: `ledger-load URL REQUESTS [FIRST]` writes that many requests of
-// three segments each, spread over the last thirty days, and prints how long it took until all of them were durable.
+// Fills a ledger through the product's own write path: `ledger-load URL REQUESTS [FIRST [DAYS]]` writes that many
+// requests of three segments each and prints how long it took until all of them were durable. Requests 0 to the last
+// one written are spread evenly over DAYS, by default 30, that begin thirty days ago.
 // The same arguments write the same rows: tenants, keys and everything else depend on a request's number alone.
 
 let arguments = CommandLine.arguments
 guard arguments.count >= 3, let total = Int(arguments[2]), let first = Int(arguments.count > 3 ? arguments[3] : "0")
 else {
-    FileHandle.standardError.write(Data("usage: ledger-load URL REQUESTS [FIRST]\n".utf8))
+    FileHandle.standardError.write(Data("usage: ledger-load URL REQUESTS [FIRST [DAYS]]\n".utf8))
     exit(64)
 }
 
@@ -29,13 +30,14 @@ func id(_ kind: UInt64, _ number: Int) -> UUID7 {
 }
 
 let tenants = 40
+let days = Int64(arguments.count > 4 ? arguments[4] : "") ?? 30
 let start: Int64 = Int64(Date().timeIntervalSince1970) / 86_400 * 86_400_000_000 - 30 * 86_400_000_000
 
 /// Few tenants make most of the traffic: the square of an even draw.
 func record(_ number: Int) -> RequestRecord {
     let draw = Double(below(1_000_000, number, 1)) / 1_000_000
     let tenant = Int(draw * draw * Double(tenants))
-    let started = Timestamp(microseconds: start + Int64(number) * (30 * 86_400_000_000 / Int64(first + total)))
+    let started = Timestamp(microseconds: start + Int64(number) * (days * 86_400_000_000 / Int64(first + total)))
     let model = tenant % 2 == 0 || below(3, number, 2) > 0 ? "relay" : "fixed"
     var record = RequestRecord(
         id: UUID7(
@@ -73,9 +75,7 @@ func record(_ number: Int) -> RequestRecord {
     return record
 }
 
-var configuration = LedgerConfiguration(connection: arguments[1])
-if arguments.count > 4, let limit = Int(arguments[4]) { configuration.batchLimit = limit }
-let writer = try LedgerWriter.start(configuration)
+let writer = try LedgerWriter.start(LedgerConfiguration(connection: arguments[1]))
 let acknowledged = Atomic<Int>(0)
 let clock = ContinuousClock()
 let began = clock.now

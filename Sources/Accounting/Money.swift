@@ -37,24 +37,30 @@ package enum Money {
     }
 
     /// Pico-dollars as dollars, exact: at least two decimals, and further ones as far as they are not zeros.
-    package static func dollars(pico: Int) -> String {
-        (pico < 0 ? "-" : "") + decimal(String(pico.magnitude), decimals: dollarDecimals)
+    package static func dollars(pico: some BinaryInteger) -> String {
+        FixedPoint.text(Int128(clamping: pico), places: dollarDecimals, atLeast: 2)
     }
 
-    /// The same from a whole number in decimal digits, as PostgreSQL's `numeric` writes sums that may exceed 64 bits.
-    /// Nil when the text is not that.
+    /// The same with all twelve decimals, so that amounts stand below one another and programs find one form.
+    package static func fixedDollars(pico: some BinaryInteger) -> String {
+        FixedPoint.text(Int128(clamping: pico), places: dollarDecimals)
+    }
+
+    /// Dollars from a whole number in decimal digits, as PostgreSQL's `numeric` writes sums that may exceed 64 bits.
+    /// Nil when the text is not that, or exceeds 128 bits.
     package static func dollars(picoDigits text: String) -> String? {
-        let isNegative = text.utf8.first == UInt8(ascii: "-")
-        let digits = isNegative ? text.dropFirst() : text[...]
-        guard !digits.isEmpty, digits.utf8.allSatisfy(isDigit) else { return nil }
-        let significant = digits.drop { $0 == "0" }
-        if significant.isEmpty { return decimal("0", decimals: dollarDecimals) }
-        return (isNegative ? "-" : "") + decimal(String(significant), decimals: dollarDecimals)
+        guard text.utf8.first != UInt8(ascii: "+"), let pico = Int128(text) else { return nil }
+        return dollars(pico: pico)
     }
 
     /// Pico-dollars for one token as dollars for a million, exact: 2,500,000 is "2.50".
     package static func perMillion(pico: Int) -> String {
-        (pico < 0 ? "-" : "") + decimal(String(pico.magnitude), decimals: perMillionDecimals)
+        FixedPoint.text(Int128(pico), places: perMillionDecimals, atLeast: 2)
+    }
+
+    /// The same with all six decimals: 2,500,000 is "2.500000".
+    package static func fixedPerMillion(pico: Int) -> String {
+        FixedPoint.text(Int128(pico), places: perMillionDecimals)
     }
 
     /// The number of units of which 10^decimals make one.
@@ -74,15 +80,6 @@ package enum Money {
             value = sum
         }
         return value
-    }
-
-    /// Puts the point before the last `decimals` digits and cuts zeros behind it down to two places.
-    private static func decimal(_ digits: String, decimals: Int) -> String {
-        let padded = String(repeating: "0", count: max(0, decimals + 1 - digits.utf8.count)) + digits
-        let whole = padded.dropLast(decimals)
-        var fraction = padded.suffix(decimals)
-        while fraction.utf8.count > 2, fraction.last == "0" { fraction = fraction.dropLast() }
-        return whole + "." + fraction
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }

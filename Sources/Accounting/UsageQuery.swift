@@ -11,7 +11,7 @@ package enum UsageDimension: Hashable, Sendable {
 
     /// Reads a name such as `tenant`, `upstream_model` or `tag:team`; nil for any other text.
     package init?(_ text: some StringProtocol) {
-        if text.hasPrefix("tag:"), text.utf8.count > 4, text.utf8.count <= 132 {
+        if text.hasPrefix("tag:"), text.utf8.count > 4, text.utf8.count <= 260 {
             self = .tag(String(text.dropFirst(4)))
         } else if let known = UsageDimension.names.first(where: { $0.0 == text }) {
             self = known.1

@@ -63,9 +63,14 @@ struct ConfigurationLoader {
     private func ledger(_ section: SectionReader) -> LedgerConfiguration {
         var reader = section
         defer { reader.finish() }
+        let spool = reader.textIfPresent("spool")
+        if let spool, !spool.hasPrefix("/") {
+            reader.add(.outOfRange, "spool", "must be the whole path of a directory, beginning with /")
+        }
         return LedgerConfiguration(
             receipt: reader.choice("receipt", LedgerConfiguration.Receipt.self) ?? .committed,
-            queueLimit: reader.bytes("queue_limit"), batchLimit: reader.integer("batch_limit"))
+            queueLimit: reader.bytes("queue_limit"), batchLimit: reader.integer("batch_limit"),
+            connections: reader.integer("connections"), spool: spool, spoolBytes: reader.bytes("spool_bytes"))
     }
 
     private func budgets(_ section: SectionReader) -> BudgetsConfiguration {

@@ -64,6 +64,16 @@ package enum ConfigurationReference {
         .init(
             "ledger.batch_limit", .integer(1...65_536), .value("512"),
             "Most requests written in one transaction."),
+        .init(
+            "ledger.connections", .integer(1...16), .value("2"),
+            "Connections that transactions are spread over when there is more to write than one can take."),
+        .init(
+            "ledger.spool", .text(maximumBytes: 1024), .absent,
+            "Directory on a local disk where finished requests are kept while PostgreSQL is away. See [operations.md](operations.md#the-spool)."
+        ),
+        .init(
+            "ledger.spool_bytes", .bytes(1 << 20...1 << 40), .value("1GiB"),
+            "Most bytes in `ledger.spool`; when it is full, rows wait in memory."),
     ]
 
     private static let budgetEntries: [ReferenceEntry] = [

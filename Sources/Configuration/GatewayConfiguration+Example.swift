@@ -33,6 +33,9 @@ extension GatewayConfiguration {
           receipt: committed         # committed | queued: what a response's last event waits for
           queue_limit: 64MiB         # rows waiting to be written; when full, admission stops
           batch_limit: 512           # most requests in one transaction
+          connections: 2             # what batches are spread over when there is much to write
+          #spool: /var/lib/relaygate/spool   # keeps finished requests on disk while PostgreSQL is away
+          spool_bytes: 1GiB          # most bytes there
 
         # How budgets are kept; the budgets themselves are set with `relaygate budget`.
         budgets:

@@ -72,6 +72,10 @@ package struct LedgerConfiguration: Sendable, Equatable {
     package var queueLimit: Int
     /// In requests of one transaction.
     package var batchLimit: Int
+    package var connections: Int
+    /// The directory that bridges outages of the database; nil: none.
+    package var spool: String?
+    package var spoolBytes: Int
 }
 
 /// Section `budgets`.

@@ -120,7 +120,7 @@ final class GatewayLoop: HTTPHandler, SessionOwner {
         var body: [UInt8] = []
         body.append(json: #"{"status":""#)
         body.append(json: state ?? "ready")
-        body.append(json: #""}"#)
+        body.append(json: core.ledger.isSpooling ? #"","ledger":"spooled"}"# : #""}"#)
         exchange.respond(status: state == nil ? 200 : 503, headers: GatewayLoop.json, body: body)
     }
 

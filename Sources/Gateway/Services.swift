@@ -15,6 +15,8 @@ package protocol KeyChecker: Sendable {
 package protocol RequestLedger: Sendable {
     /// No more requests may be admitted until what is queued has been written.
     var isFull: Bool { get }
+    /// Whether finished requests lie on a local disk and not yet in the database.
+    var isSpooling: Bool { get }
     /// Writes a request and its segments. `completion` is called on `loop` when they are durable, with `false` if they
     /// never will be.
     func append(_ record: RequestRecord, on loop: EventLoop, durable completion: @escaping @Sendable (Bool) -> Void)

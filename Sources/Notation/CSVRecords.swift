@@ -102,11 +102,4 @@ package struct CSVRecords {
         defer { fields = [] }
         return Record(line: begun, fields: fields)
     }
-
-    /// A field as CSV writes it: in quotes where it has to be. Line breaks become spaces, so that a line is a record.
-    package static func field(_ text: String) -> String {
-        let flat = String(text.unicodeScalars.map { $0 == "\n" || $0 == "\r" ? " " : Character($0) })
-        guard flat.utf8.contains(where: { $0 == 0x2C || $0 == 0x22 }) else { return flat }
-        return "\"" + flat.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
-    }
 }

@@ -11,9 +11,9 @@ package enum CSVReport {
     ]
 
     package static func text(_ report: Report, _ provenance: Provenance) -> String {
-        var out = CSVText.line(columns.map(CSVText.text))
+        var out = CSVText.line(columns.map(CSVText.Cell.text))
         func say(_ row: Int, _ column: String, _ name: String, _ value: String) {
-            out += line("report", row, name, column, kind: "text", value: CSVText.text(value))
+            out += line("report", row, name, column, kind: "text", value: .text(value))
         }
         say(1, "title", "", report.title)
         for (index, item) in report.coverage.enumerated() { say(index + 1, "coverage", item.name, item.value) }
@@ -30,7 +30,7 @@ package enum CSVReport {
     private static func lines(_ section: Section) -> String {
         var out = ""
         for (index, note) in section.notes.enumerated() {
-            out += line(section.name, index + 1, "", "note", kind: "text", value: CSVText.text(note))
+            out += line(section.name, index + 1, "", "note", kind: "text", value: .text(note))
         }
         guard let table = section.table else { return out }
         for (index, row) in table.rows.enumerated() {
@@ -39,7 +39,7 @@ package enum CSVReport {
                 switch cell {
                 case .none: continue
                 case .text(let text):
-                    out += line(section.name, index + 1, name, column.name, kind: "text", value: CSVText.text(text))
+                    out += line(section.name, index + 1, name, column.name, kind: "text", value: .text(text))
                 case .finding(let finding): out += line(section.name, index + 1, name, column.name, finding)
                 }
             }
@@ -60,7 +60,9 @@ package enum CSVReport {
     private static func line(
         _ section: String, _ row: Int, _ name: String, _ column: String, _ finding: Finding
     ) -> String {
-        func precise(_ number: Number?) -> String { number.map { NumberText.precise($0, finding.unit) } ?? "" }
+        func precise(_ number: Number?) -> CSVText.Cell {
+            number.map { .number(NumberText.precise($0, finding.unit)) } ?? .none
+        }
         let (kind, value, low, high): (String, Number?, Number?, Number?) =
             switch finding.knowledge {
             case .exact(let number): ("exact", number, nil, nil)
@@ -76,13 +78,13 @@ package enum CSVReport {
     }
 
     private static func line(
-        _ section: String, _ row: Int, _ name: String, _ column: String, kind: String, value: String,
-        low: String = "", high: String = "", unit: String = "", interval: (String, String) = ("", ""),
-        reason: String = ""
+        _ section: String, _ row: Int, _ name: String, _ column: String, kind: String,
+        value: CSVText.Cell, low: CSVText.Cell = .none, high: CSVText.Cell = .none, unit: String = "",
+        interval: (CSVText.Cell, CSVText.Cell) = (.none, .none), reason: String = ""
     ) -> String {
         CSVText.line([
-            CSVText.text(section), "\(row)", CSVText.text(name), CSVText.text(column), CSVText.text(kind), value, low,
-            high, CSVText.text(unit), interval.0, interval.1, CSVText.text(reason),
+            .text(section), .number("\(row)"), .text(name), .text(column), .text(kind), value, low, high, .text(unit),
+            interval.0, interval.1, .text(reason),
         ])
     }
 }

@@ -20,7 +20,7 @@ package struct Invariant: Sendable, Equatable {
             "I6", "a request's totals are those of its segments, which have no gap; no segment lacks its request",
             isOfWindows: false),
         Invariant("I7", "charge, lease, budget and request belong to one tenant; no charge lacks its lease"),
-        Invariant("I8", "the usage by the hour is the sum of the segments", isOfWindows: false),
+        Invariant("I8", "usage by the hour and the day is the sum of the segments", isOfWindows: false),
         Invariant("I9", "a charge covers its segment and exceeds its reservation only by what the server really sent"),
         Invariant("I10", "while a gateway runs, none that was silent for twice the time to live has open leases"),
         Invariant("I11", "a gateway that said goodbye holds nothing"),

@@ -6,27 +6,27 @@ internal import Reactor
 /// The ledger writer on its own loop. `@unchecked Sendable` because the compiler cannot see that its methods are only
 /// posted to that loop; each entry point checks it.
 ///
-/// A record is in exactly one place: the inbox, `fresh`, `retries`, or the batch that a completion holds.
+/// A record is in exactly one place: the inbox, `fresh`, `retries`, the batch that a completion holds, or the
+/// group that is being spooled.
 final class LedgerCore: @unchecked Sendable {
-    /// Batches on their way at a time: the second is encoded and sent while the first commits.
-    private static let pipelineLimit = 2
-
-    private let configuration: LedgerConfiguration
-    private let inbox: LedgerInbox
-    private let loop: EventLoop
-    private var connection: PostgresConnection?
-    private var attempts = 0
+    let configuration: LedgerConfiguration
+    let inbox: LedgerInbox
+    let loop: EventLoop
+    private var connections: [LedgerConnection] = []
+    /// There is no connection, and the operator was told.
+    private(set) var isAway = false
     private var failures = 0
-    private var fresh: ArraySlice<LedgerEntry> = []
-    /// Batches that were sent before and have no good answer, halves of refused ones included; these go first.
-    private var retries: [[LedgerEntry]] = []
-    private var inFlight = 0
+    var fresh: ArraySlice<LedgerEntry> = []
+    /// Batches that were sent before and have no good answer, halves of refused ones and what comes from the spool
+    /// included; these go first.
+    var retries: [[LedgerEntry]] = []
+    var spooling = SpoolProgress()
     /// The database refused for a reason that is not the data; nothing is sent until the timer fires.
-    private var pause: LoopTimer?
+    private(set) var pause: LoopTimer?
     private var flushes: [(id: Int, timer: LoopTimer, completion: @Sendable (Bool) -> Void)] = []
     private var flushCount = 0
     private var maintenance: LoopTimer?
-    private var isStopped = false
+    private(set) var isStopped = false
 
     init(_ configuration: LedgerConfiguration, _ inbox: LedgerInbox, on loop: EventLoop) {
         self.configuration = configuration
@@ -38,41 +38,32 @@ final class LedgerCore: @unchecked Sendable {
 
     func connect() {
         loop.checkIsolated()
-        guard !isStopped else { return }
+        findSpool()
         let postgres = PostgresConfiguration(
             connection: configuration.connection, application: "relaygate ledger",
             answerTimeout: configuration.answerTimeout)
-        PostgresConnection.connect(postgres, on: loop) { [self] result in
-            switch result {
-            case .success(let connection): secure(connection)
-            case .failure(let error): reconnect(error)
-            }
+        connections = (0..<configuration.connections).map { _ in
+            LedgerConnection(postgres, on: loop) { [self] in changed($0, $1) }
         }
+        for connection in connections { connection.connect() }
     }
 
-    /// An acknowledged record must survive a crash of the server, whatever its defaults are.
-    private func secure(_ connection: PostgresConnection) {
-        connection.query(LedgerStatement.secureCommit, []) { [self] result in
-            if case .failure(let error) = result {
-                connection.close()
-                return reconnect(error)
-            }
-            guard !isStopped else { return connection.close() }
-            self.connection = connection
-            if attempts > 0 { configuration.onEvent(.restored) }
-            attempts = 0
-            connection.onClose = { [self] error in
-                self.connection = nil
-                inbox.count { $0.isConnected = false }
-                reconnect(error)
-            }
-            inbox.count {
-                $0.isConnected = true
-                $0.connects += 1
-            }
-            maintain()
-            send()
+    private func changed(_ which: LedgerConnection, _ error: PostgresError?) {
+        guard !isStopped else { return }
+        let isConnected = hasConnection
+        inbox.count {
+            $0.isConnected = isConnected
+            if let error { $0.lastError = error.debugDescription } else { $0.connects += 1 }
         }
+        if let error, !isConnected, !isAway {
+            isAway = true
+            configuration.onEvent(.lost(error.description))
+        }
+        guard error == nil else { return send() }
+        if isAway { configuration.onEvent(.restored) }
+        isAway = false
+        if which === connections.first { maintain() }
+        send()
     }
 
     /// Makes the partitions of the months to come, on connecting and every six hours. Failing is harmless: rows then go
@@ -80,18 +71,11 @@ final class LedgerCore: @unchecked Sendable {
     private func maintain() {
         maintenance?.cancel()
         maintenance = loop.schedule(after: .seconds(6 * 3600)) { [self] in maintain() }
+        let connection = connections.lazy.compactMap(\.connection).first
         connection?.query(LedgerStatement.makePartitions, []) { [self] result in
             guard case .failure(let error) = result else { return }
             inbox.count { $0.lastError = error.debugDescription }
         }
-    }
-
-    private func reconnect(_ error: PostgresError) {
-        guard !isStopped else { return }
-        inbox.count { $0.lastError = error.debugDescription }
-        if attempts == 0 { configuration.onEvent(.lost(error.description)) }
-        loop.schedule(after: Backoff.delay(attempt: attempts, random: SystemRandom.word())) { [self] in connect() }
-        attempts += 1
     }
 
     // MARK: Batches
@@ -103,8 +87,17 @@ final class LedgerCore: @unchecked Sendable {
         send()
     }
 
-    private func send() {
-        while let connection, connection.isReady, pause == nil, inFlight < LedgerCore.pipelineLimit, !isStopped {
+    var hasConnection: Bool { connections.contains { $0.connection != nil } }
+    private var inFlight: Int { connections.reduce(0) { $0 + $1.inFlight } }
+
+    /// Records gather while a batch commits; full batches are spread over the connections, so that one is worked on
+    /// while another waits for the disk.
+    func send() {
+        spoolWhatIsOwed()
+        replay()
+        while pause == nil, !isStopped,
+            let connection = connections.filter(\.hasRoom).min(by: { $0.inFlight < $1.inFlight })
+        {
             let batch: [LedgerEntry]
             let isRepeated = !retries.isEmpty
             if isRepeated {
@@ -120,38 +113,42 @@ final class LedgerCore: @unchecked Sendable {
         }
     }
 
-    private func settleAgain(_ batch: [LedgerEntry], _ connection: PostgresConnection) {
+    private func settleAgain(_ batch: [LedgerEntry], _ connection: LedgerConnection) {
         let charges = batch.flatMap { $0.record.segments.flatMap(\.charges) }
         let binds: [PostgresValue] = [
             .uuids(charges.map(\.lease)), .int8s(charges.map { Int64($0.charged) }), .int8s(charges.map { _ in 0 }),
         ]
-        connection.query(LedgerStatement.settleAgain, binds) { _ in }
+        connection.connection?.query(LedgerStatement.settleAgain, binds) { _ in }
     }
 
-    private func takeFresh() -> [LedgerEntry] {
+    func takeFresh() -> [LedgerEntry] {
+        defer { if fresh.isEmpty { fresh = [] } }
+        return takeBatch(&fresh)
+    }
+
+    func takeBatch(_ entries: inout ArraySlice<LedgerEntry>) -> [LedgerEntry] {
         var bytes = 0
-        let batch = fresh.prefix(configuration.batchLimit).prefix { entry in
+        let batch = entries.prefix(configuration.batchLimit).prefix { entry in
             bytes += entry.bytes
             return bytes <= configuration.batchBytes
         }
         // A record over the limit by itself is sent alone.
-        let count = max(batch.count, min(1, fresh.count))
-        let taken = Array(fresh.prefix(count))
-        fresh = fresh.dropFirst(count)
-        if fresh.isEmpty { fresh = [] }
+        let taken = Array(entries.prefix(max(batch.count, min(1, entries.count))))
+        entries = entries.dropFirst(taken.count)
         return taken
     }
 
-    private func submit(_ batch: [LedgerEntry], _ connection: PostgresConnection) {
-        inFlight += 1
+    private func submit(_ batch: [LedgerEntry], _ connection: LedgerConnection) {
+        guard let postgres = connection.connection else { return retries.append(batch) }
+        connection.inFlight += 1
         let sent = ContinuousClock.now
         Failpoint.reach(.beforeLedger)
-        connection.query(LedgerStatement.insert, LedgerStatement.binds(batch.map(\.record))) { [self] result in
+        postgres.query(LedgerStatement.insert, LedgerStatement.binds(batch.map(\.record))) { [self] result in
             Failpoint.reach(.afterLedger)
-            inFlight -= 1
+            connection.inFlight -= 1
             switch result {
             case .success: committed(batch, ContinuousClock.now - sent)
-            case .failure(let error): refused(batch, error)
+            case .failure(let error): refused(batch, error, connection)
             }
             send()
             answerFlushes()
@@ -170,11 +167,17 @@ final class LedgerCore: @unchecked Sendable {
             $0.lastCommitMicroseconds = microseconds
             $0.lastError = nil
         }
-        inbox.settle(batch)
-        acknowledge(batch, .committed)
+        finish(batch, .committed)
     }
 
-    private func refused(_ batch: [LedgerEntry], _ error: PostgresError) {
+    /// The database has the batch, in its tables or its dead letters.
+    private func finish(_ batch: [LedgerEntry], _ result: LedgerResult) {
+        inbox.settle(batch)
+        for entry in batch { entry.settled?() }
+        acknowledge(batch, result)
+    }
+
+    private func refused(_ batch: [LedgerEntry], _ error: PostgresError, _ connection: LedgerConnection) {
         inbox.count {
             $0.retries += 1
             $0.lastError = error.debugDescription
@@ -187,7 +190,7 @@ final class LedgerCore: @unchecked Sendable {
             retries.append(batch)
             return pauseSending()
         }
-        if batch.count == 1 { return bury(batch, error) }
+        if batch.count == 1 { return bury(batch, error, connection) }
         let half = batch.count / 2
         retries.insert(contentsOf: [Array(batch[..<half]), Array(batch[half...])], at: 0)
     }
@@ -208,18 +211,17 @@ final class LedgerCore: @unchecked Sendable {
     }
 
     /// Puts a record that the tables refuse where an operator finds it.
-    private func bury(_ batch: [LedgerEntry], _ error: PostgresError) {
-        guard let entry = batch.first, let connection else { return retries.append(batch) }
-        inFlight += 1
+    private func bury(_ batch: [LedgerEntry], _ error: PostgresError, _ connection: LedgerConnection) {
+        guard let entry = batch.first, let postgres = connection.connection else { return retries.append(batch) }
+        connection.inFlight += 1
         let binds = LedgerStatement.buryBinds(entry.record, sqlState: error.sqlState ?? "")
-        connection.query(LedgerStatement.bury, binds) { [self] result in
-            inFlight -= 1
+        postgres.query(LedgerStatement.bury, binds) { [self] result in
+            connection.inFlight -= 1
             switch result {
             case .success:
                 failures = 0
                 inbox.count { $0.deadLetters += 1 }
-                inbox.settle(batch)
-                acknowledge(batch, .deadLettered)
+                finish(batch, .deadLettered)
             case .failure(let error):
                 retries.append(batch)
                 if error.code == .server { pauseSending() }
@@ -231,7 +233,11 @@ final class LedgerCore: @unchecked Sendable {
 
     // MARK: Ending
 
-    private var isIdle: Bool { inFlight == 0 && fresh.isEmpty && retries.isEmpty && inbox.isEmpty }
+    /// What lies in the spool is safe there.
+    private var isIdle: Bool {
+        inFlight == 0 && fresh.isEmpty && retries.allSatisfy { $0.allSatisfy(\.isSpooled) } && inbox.isEmpty
+            && spooling.writing.isEmpty
+    }
 
     func flush(within limit: Duration, _ completion: @escaping @Sendable (Bool) -> Void) {
         loop.checkIsolated()
@@ -246,7 +252,7 @@ final class LedgerCore: @unchecked Sendable {
         flushes.append((id, timer, completion))
     }
 
-    private func answerFlushes() {
+    func answerFlushes() {
         guard !flushes.isEmpty, isIdle else { return }
         finishFlushes(true)
     }
@@ -266,8 +272,9 @@ final class LedgerCore: @unchecked Sendable {
         pause?.cancel()
         maintenance?.cancel()
         // Its commands fail now, and their batches come back to `retries`.
-        connection?.close()
-        connection = nil
+        for connection in connections { connection.stop() }
+        connections = []
+        configuration.spool?.stop()
         fresh.append(contentsOf: inbox.takeAll())
         abandon()
         finishFlushes(false)
@@ -275,7 +282,9 @@ final class LedgerCore: @unchecked Sendable {
     }
 
     private func abandon() {
-        let left = retries.flatMap(\.self) + fresh
+        let left = spooling.writing + retries.flatMap(\.self) + fresh
+        spooling.writing = []
+        spooling.retry?.cancel()
         retries = []
         fresh = []
         inbox.settle(left)

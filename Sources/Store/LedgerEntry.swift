@@ -8,11 +8,21 @@ struct LedgerEntry: Sendable {
     /// Where `acknowledged` is called; the ledger's own loop when nil.
     let target: EventLoop?
     let acknowledged: @Sendable (LedgerResult) -> Void
+    /// Called once when its charges are in the database, which may be long after it was acknowledged; on the ledger's
+    /// loop.
+    let settled: (@Sendable () -> Void)?
+    /// Whether it came from the spool, where it stays until the database has it.
+    let isSpooled: Bool
 
-    init(_ record: RequestRecord, _ target: EventLoop?, _ acknowledged: @escaping @Sendable (LedgerResult) -> Void) {
+    init(
+        _ record: RequestRecord, _ target: EventLoop?, settled: (@Sendable () -> Void)? = nil, isSpooled: Bool = false,
+        _ acknowledged: @escaping @Sendable (LedgerResult) -> Void
+    ) {
         self.record = record
         self.target = target
         self.acknowledged = acknowledged
+        self.settled = settled
+        self.isSpooled = isSpooled
         bytes = LedgerEntry.estimate(record)
     }
 
@@ -20,6 +30,7 @@ struct LedgerEntry: Sendable {
     private static func estimate(_ record: RequestRecord) -> Int {
         var bytes = 500 + record.model.utf8.count + record.policy.utf8.count
         for segment in record.segments { bytes += 320 + (segment.error?.utf8.count ?? 0) }
+        for tag in record.tags { bytes += 80 + tag.key.utf8.count + tag.value.utf8.count }
         for payload in record.payloads { bytes += 160 + (payload.body?.count ?? 0) }
         return bytes
     }

@@ -13,7 +13,9 @@ enum LedgerStatement {
 
     /// Inserts requests and, only for those that were not there, everything that belongs to them: so a replay changes
     /// nothing. All or nothing, in one round trip. Segments cost what the price says that held when their request
-    /// began; usage is appended, so that no two batches wait for each other.
+    /// began; usage is appended, so that no two batches wait for each other. `latency_unit` is written as a power of
+    /// ten, which is read faster than its zeros; tenants are taken in one order, because `report_tags` locks them.
+    /// Reports tell short values of tags apart: an index cannot hold all that a caller may send.
     static let insert: PostgresStatement = """
         WITH new_requests AS (
             INSERT INTO requests (
@@ -36,8 +38,10 @@ enum LedgerStatement {
             RETURNING id, tenant_id, key_id, model, policy, tags, started_at, finished_at, outcome, degraded, calls,
                 visible_tokens
         ), labels AS MATERIALIZED (
-            SELECT tenant_id, tags, report_tags(tenant_id, tags) AS label
-            FROM (SELECT DISTINCT tenant_id, tags FROM new_requests WHERE tags <> '{}') AS t
+            SELECT tenant_id, tags, report_tags(tenant_id, (
+                SELECT jsonb_object_agg(e.key, CASE WHEN octet_length(e.value) <= 128 THEN e.value ELSE 'other' END)
+                FROM jsonb_each_text(tags) e)) AS label
+            FROM (SELECT DISTINCT tenant_id, tags FROM new_requests WHERE tags <> '{}' ORDER BY tenant_id) AS t
         ), labelled AS (
             SELECT r.*, coalesce(l.label, '') AS label, date_trunc('hour', r.started_at, 'UTC') AS hour
             FROM new_requests r LEFT JOIN labels l ON l.tenant_id = r.tenant_id AND l.tags = r.tags
@@ -58,7 +62,7 @@ enum LedgerStatement {
                 request_id, choice, seq, attempt, role, model, upstream, requested, granted, prompt_tokens,
                 cached_tokens, generated_tokens, command_tokens, source, command_source, finish, started_at,
                 first_token_us, duration_us, error, cache_write_tokens)
-            JOIN new_requests r ON r.id = s.request_id
+            JOIN (SELECT id, started_at FROM new_requests WHERE calls >= 0) r ON r.id = s.request_id
             LEFT JOIN book b ON b.model = s.model AND b.upstream = s.upstream
                 AND r.started_at >= b.since AND r.started_at < b.until
             RETURNING request_id, role, model, upstream, generated_tokens, command_tokens, prompt_tokens,
@@ -75,8 +79,8 @@ enum LedgerStatement {
             INSERT INTO usage_request_deltas
             SELECT r.tenant_id, r.hour, r.key_id, r.model, r.policy, r.label, count(*), count(r.degraded),
                 count(*) FILTER (WHERE r.outcome IN ('failed', 'cut')), sum(r.calls), sum(r.visible_tokens),
-                sum(latency_unit(latency_bucket(r.finished_at - r.started_at))),
-                coalesce(sum(latency_unit(latency_bucket(f.at - r.started_at))), 0)
+                sum(('1e' || 12 * latency_bucket(r.finished_at - r.started_at))::numeric),
+                coalesce(sum(('1e' || 12 * latency_bucket(f.at - r.started_at))::numeric), 0)
             FROM labelled r LEFT JOIN first_texts f ON f.request_id = r.id
             GROUP BY 1, 2, 3, 4, 5, 6
         ), segment_usage AS (
@@ -151,7 +155,11 @@ enum LedgerStatement {
             .int8s(records.map { Int64($0.malformed) }), .int8s(records.map { Int64($0.promptTokens) }),
             .int8s(records.map { Int64($0.slmTokens) }), .int8s(records.map { Int64($0.llmTokens) }),
             .int8s(records.map { Int64($0.commandTokens) }), .int8s(records.map { Int64($0.visibleTokens) }),
-            .texts(records.map { $0.tags.isEmpty ? "{}" : storable(LedgerJSON.tags($0.tags)) }),
+            .texts(
+                records.map { record in
+                    let tags = record.tags.map { RequestTag(key: storable($0.key), value: storable($0.value)) }
+                    return tags.isEmpty ? "{}" : LedgerJSON.tags(tags)
+                }),
         ]
     }
 

@@ -2,11 +2,12 @@ package import Accounting
 package import Reactor
 internal import Synchronization
 
-/// Writes the ledger: collects records from every loop and commits them in groups over one connection.
+/// Writes the ledger: collects records from every loop and commits them in groups over a few connections.
 ///
 /// A record is acknowledged when its rows are durable. A batch whose fate is unknown is sent again until the database
 /// answers, which is harmless: the statement does nothing for requests that are there already. Nothing is dropped;
-/// when the database is slow the queue grows, `isFull` becomes true, and admission has to stop.
+/// when the database is slow the queue grows, `isFull` becomes true, and admission has to stop. With a spool, records
+/// go to its disk while the database is away, and from there to the database.
 package final class LedgerWriter: Sendable {
     private let inbox: LedgerInbox
     private let core: LedgerCore
@@ -15,6 +16,7 @@ package final class LedgerWriter: Sendable {
     /// Starts the writer's thread, which connects at once and again whenever the connection breaks.
     package static func start(_ configuration: LedgerConfiguration) throws(SystemError) -> LedgerWriter {
         precondition(configuration.batchLimit > 0, "a batch has a record")
+        precondition(configuration.connections > 0, "a writer has a connection")
         let inbox = LedgerInbox()
         let thread = try LoopThread.start(name: "ledger") { _ in nil }
         let core = LedgerCore(configuration, inbox, on: thread.loop)
@@ -42,10 +44,13 @@ package final class LedgerWriter: Sendable {
     package var statistics: LedgerStatistics { inbox.snapshot() }
 
     /// Takes a record, from any thread. `acknowledged` is called on `target`, once; all of a batch in one message.
+    /// `settled` is called once on the ledger's loop when the record's charges are in the database, and must be quick:
+    /// before `acknowledged`, or after it when the record was spooled; never when the writer is stopped first.
     package func append(
-        _ record: RequestRecord, on target: EventLoop, _ acknowledged: @escaping @Sendable (LedgerResult) -> Void
+        _ record: RequestRecord, on target: EventLoop, settled: (@Sendable () -> Void)? = nil,
+        _ acknowledged: @escaping @Sendable (LedgerResult) -> Void
     ) {
-        append(LedgerEntry(record, target, acknowledged))
+        append(LedgerEntry(record, target, settled: settled, acknowledged))
     }
 
     /// The same; `acknowledged` is called on the ledger's loop and must be quick.
@@ -127,8 +132,9 @@ final class LedgerInbox: Sendable {
 
     var isEmpty: Bool { state.withLock { $0.entries.isEmpty } }
 
-    /// The entries have got, or are about to get, their acknowledgement.
-    func settle(_ entries: [LedgerEntry]) {
+    /// The entries have got, or are about to get, their acknowledgement. Those from the spool were never in the inbox.
+    func settle(_ all: [LedgerEntry]) {
+        let entries = all.filter { !$0.isSpooled }
         queuedBytes.wrappingSubtract(entries.reduce(0) { $0 + $1.bytes }, ordering: .relaxed)
         state.withLock { $0.queuedRecords -= entries.count }
     }

@@ -111,7 +111,7 @@ package struct Migrator {
                 return StoreError(
                     .drift,
                     "migration \(row.version) (\(row.name)) was applied with another content than this program has; "
-                        + "a landed migration is never edited")
+                        + "a released migration is never edited")
             }
         }
         return nil

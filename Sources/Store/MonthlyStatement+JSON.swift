@@ -24,10 +24,10 @@ extension MonthlyStatement {
                     json.member("price_from", line.priceFrom.rfc3339)
                     json.key("items")
                     json.array(line.items) { members(&$0, $1) }
-                    json.member("amount_usd", UsageNumber.decimal(line.amountPico, places: 12))
+                    json.member("amount_usd", Money.fixedDollars(pico: line.amountPico))
                 }
             }
-            json.member("total_usd", UsageNumber.decimal(totalPico, places: 12))
+            json.member("total_usd", Money.fixedDollars(pico: totalPico))
             json.key("unpriced")
             json.array(unpriced) { json, line in
                 json.object { json in
@@ -56,8 +56,8 @@ extension MonthlyStatement {
         json.object { json in
             json.member("kind", item.kind.rawValue)
             json.member("quantity", item.quantity)
-            json.member("unit_price_usd", UsageNumber.decimal(Int128(item.unitPico), places: 12))
-            json.member("amount_usd", UsageNumber.decimal(item.amountPico, places: 12))
+            json.member("unit_price_usd", Money.fixedDollars(pico: item.unitPico))
+            json.member("amount_usd", Money.fixedDollars(pico: item.amountPico))
         }
     }
 

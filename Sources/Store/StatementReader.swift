@@ -99,8 +99,8 @@ package struct StatementReader {
         guard line.amountPico == cost else {
             throw StoreError(
                 .database,
-                "the ledger has $ \(UsageNumber.decimal(cost, places: 12)) for \(quoted(line.service.upstreamModel)) at "
-                    + "price \(line.priceID), but the price makes $ \(UsageNumber.decimal(line.amountPico, places: 12)) "
+                "the ledger has $ \(Money.fixedDollars(pico: cost)) for \(quoted(line.service.upstreamModel)) at "
+                    + "price \(line.priceID), but the price makes $ \(Money.fixedDollars(pico: line.amountPico)) "
                     + "of its tokens; no statement can be made before that is explained")
         }
         return line

@@ -13,6 +13,16 @@ package enum TraceTable {
         "segment_cost_pico", "segment_started_ms", "segment_ms", "segment_first_token_ms", "segment_error",
     ]
 
+    /// The columns that hold texts, which may look like numbers; the others are numbers, `true` or `false`, and ids.
+    package static let texts: Set = [
+        "tenant", "model", "policy", "policy_version", "endpoint", "outcome", "finish", "error", "degraded",
+        "segment_role", "segment_model", "segment_upstream", "segment_finish", "segment_source",
+        "segment_command_source", "segment_error",
+    ]
+
+    /// The columns that hold JSON.
+    package static let structures: Set = ["tags", "verdicts"]
+
     /// The rows; a request without segments has one, whose cells of segments are empty, as is each without a value.
     package static func rows(_ trace: Trace) -> [[String]] {
         let head = request(trace)

@@ -3,8 +3,8 @@ internal import Postgres
 package import Reactor
 internal import Synchronization
 
-/// Keeps the usage tables in order: moves what batches have appended to the rows of their hours, and writes down how
-/// many requests were refused. On a connection of its own, since moving much can take a while.
+/// Keeps the usage tables in order: adds what batches have appended to the rows of their hours and days, and writes
+/// down how many requests were refused. On a connection of its own, since moving much can take a while.
 package final class UsageKeeper: Sendable {
     private struct Refusal: Hashable {
         let tenant: UUID7

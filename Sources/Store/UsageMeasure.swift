@@ -46,26 +46,16 @@ extension UsageMeasure.Value {
     package var plain: String? {
         switch self {
         case .count(let count): count.map(String.init)
-        case .share(let millionths): millionths.map { UsageNumber.decimal(Int128($0), places: 6) }
-        case .dollars(let pico): UsageNumber.decimal(pico, places: 12)
-        case .latency(let microseconds): microseconds.map(UsageNumber.milliseconds)
+        case .share(let millionths): millionths.map { FixedPoint.text(Int128($0), places: 6) }
+        case .dollars(let pico): Money.fixedDollars(pico: pico)
+        case .latency(let microseconds): microseconds.map(UsageMeasure.Value.milliseconds)
         }
-    }
-}
-
-/// Whole numbers of a small unit as decimals, exactly.
-package enum UsageNumber {
-    /// `decimal(1_500_000, places: 6)` is `1.500000`.
-    package static func decimal(_ number: Int128, places: Int) -> String {
-        let digits = String(number.magnitude)
-        let filled = String(repeating: "0", count: max(0, places + 1 - digits.count)) + digits
-        return (number < 0 ? "-" : "") + filled.dropLast(places) + "." + filled.suffix(places)
     }
 
     /// Milliseconds with two decimals below ten, then with one.
-    package static func milliseconds(_ microseconds: Int) -> String {
+    private static func milliseconds(_ microseconds: Int) -> String {
         microseconds < 9_995
-            ? decimal(Int128((microseconds + 5) / 10), places: 2)
-            : decimal(Int128((microseconds + 50) / 100), places: 1)
+            ? FixedPoint.text(Int128((microseconds + 5) / 10), places: 2)
+            : FixedPoint.text(Int128((microseconds + 50) / 100), places: 1)
     }
 }

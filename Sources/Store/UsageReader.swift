@@ -1,7 +1,7 @@
 package import Accounting
 package import Postgres
 
-/// Reads what was used from the tables of hours. *Loop thread.*
+/// Reads what was used from the tables of hours and days. *Loop thread.*
 package struct UsageReader {
     /// Rows of one report; more are refused. Each takes about half a kilobyte here.
     package static let rowLimit = 100_000

@@ -182,7 +182,7 @@ package final class TraceImport {
             case .deadLettered:
                 faults.append(
                     TraceFault(nil, "was refused by the database; see its row in dead_letters", line: number))
-            case .stopped, nil:
+            case .stopped, .spooled, nil:
                 throw StoreError(.unavailable, "the ledger was stopped before line \(number) was written")
             }
         }

@@ -29,7 +29,7 @@ package struct TraceLine: Sendable {
                 }
             }
         } catch {
-            throw TraceFault(nil, "is no JSON: \(error.message)")
+            throw TraceFault(nil, "is no JSON: \(error.message.replacing("The body", with: "it"))")
         }
         guard let result else { throw TraceFault(nil, "is no JSON") }
         self = try result.get()

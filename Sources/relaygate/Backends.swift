@@ -20,12 +20,17 @@ struct ChargingLedger: RequestLedger {
     let usage: UsageKeeper
 
     var isFull: Bool { ledger.isFull }
+    var isSpooling: Bool { ledger.statistics.spool.files > 0 }
 
     func append(_ record: RequestRecord, on loop: EventLoop, durable completion: @escaping @Sendable (Bool) -> Void) {
         let charges = record.segments.flatMap(\.charges)
-        ledger.append(record, on: loop) { [leases] result in
-            // A record that the database refused lies in its dead letters, charged: it is durable.
-            if result != .stopped { leases.confirm(charges, tenant: record.tenant) }
+        var settled: (@Sendable () -> Void)?
+        if !charges.isEmpty {
+            settled = { [leases, tenant = record.tenant] in leases.confirm(charges, tenant: tenant) }
+        }
+        ledger.append(record, on: loop, settled: settled) { result in
+            // A record that the database refused lies in its dead letters, charged; one that the database cannot take
+            // lies in the spool: both are durable.
             completion(result != .stopped)
         }
     }

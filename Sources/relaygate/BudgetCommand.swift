@@ -277,21 +277,9 @@ enum BudgetCommand {
                     }))
         }
         let rows = entries.map {
-            [UTCTime($0.at).text, $0.budget, $0.key ?? "-", $0.what, $0.detail, oneLine($0.actor), oneLine($0.reason)]
+            [UTCTime($0.at).text, $0.budget, $0.key ?? "-", $0.what, $0.detail, $0.actor, $0.reason]
         }
         Terminal.write(Terminal.table(["when (UTC)", "budget", "key", "what", "detail", "who", "why"], rows))
-    }
-
-    /// A person's text on one line of a terminal: what could move the cursor or turn the writing is left out.
-    private static func oneLine(_ text: String) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.map { scalar in
-                    switch scalar.properties.generalCategory {
-                    case .control, .format, .lineSeparator, .paragraphSeparator: " "
-                    default: scalar
-                    }
-                }))
     }
 
     private static func remove(_ arguments: ParsedArguments, _ connection: String) throws(CommandExit) {

@@ -54,10 +54,16 @@ enum LedgerCommand {
     }
 
     private static func status(_ arguments: ParsedArguments) throws(CommandExit) {
-        let connection = try ConfigurationOption.connection(arguments)
-        let status = try Database.use(connection) { try await LedgerStatus.read($0) }
+        let configuration = try ConfigurationOption.load(arguments)
+        var spool: SpoolSummary?
+        if let path = configuration.ledger.spool {
+            do throws(SpoolError) { spool = try SpoolSummary.read(path) } catch {
+                throw .failure("ledger.spool: \(error)")
+            }
+        }
+        let status = try Database.use(configuration.postgres.url.reveal()) { try await LedgerStatus.read($0) }
         if arguments.flag("json") {
-            Terminal.line(json(status))
+            Terminal.line(json(status, spool))
         } else {
             let rows = status.sizes.map { size in
                 [
@@ -72,8 +78,16 @@ enum LedgerCommand {
             Terminal.line("usage to add up  \(BudgetText.grouped(status.deltas))")
             Terminal.line("to be dropped    \(status.detached)")
             Terminal.line("rows in no month \(BudgetText.grouped(status.defaultRows.reduce(0) { $0 + $1.rows }))")
+            if let spool {
+                Terminal.line(
+                    "spool            \(mebibytes(spool.bytes)) MiB in \(spool.files) file(s) on this machine")
+            }
         }
-        if !status.complaints.isEmpty { throw .failure(status.complaints.joined(separator: "\nerror: ")) }
+        var complaints = status.complaints
+        if let spool, spool.damaged > 0 {
+            complaints.append("\(spool.damaged) damaged file(s) in the spool: see \"The spool\" in Docs/operations.md")
+        }
+        if !complaints.isEmpty { throw .failure(complaints.joined(separator: "\nerror: ")) }
     }
 
     private static func mebibytes(_ bytes: Int) -> String {
@@ -81,7 +95,8 @@ enum LedgerCommand {
         return "\(BudgetText.grouped(tenths / 10)).\(tenths % 10)"
     }
 
-    private static func json(_ status: LedgerStatus) -> String {
+    private static func json(_ status: LedgerStatus, _ spool: SpoolSummary?) -> String {
+        let waiting = spool.map { #"{"files":\#($0.files),"bytes":\#($0.bytes),"damaged":\#($0.damaged)}"# }
         let sizes = status.sizes.map { size in
             #"{"table":\#(size.table.json),"month":\#((size.month?.rfc3339.prefix(7)).map { String($0).json } ?? "null"),"#
                 + #""default":\#(size.isDefault),"rows":\#(size.rows),"bytes":\#(size.bytes)}"#
@@ -89,7 +104,7 @@ enum LedgerCommand {
         let defaults = status.defaultRows.map { "\($0.table.json):\($0.rows)" }
         return #"{"oldest":\#(status.oldest?.rfc3339.json ?? "null"),"months_ahead":\#(status.monthsAhead),"#
             + #""dead_letters":\#(status.deadLetters),"deltas":\#(status.deltas),"detached":\#(status.detached),"#
-            + #""default_rows":{\#(defaults.joined(separator: ","))},"#
+            + #""spool":\#(waiting ?? "null"),"default_rows":{\#(defaults.joined(separator: ","))},"#
             + #""complaints":[\#(status.complaints.map(\.json).joined(separator: ","))],"#
             + #""sizes":[\#(sizes.joined(separator: ",\n "))]}"#
     }

@@ -90,16 +90,12 @@ enum PriceFile {
         let inOrder = mistakes.enumerated().sorted {
             ($0.element.place.number, $0.offset) < ($1.element.place.number, $1.offset)
         }
-        let lines = inOrder.prefix(shownMistakes).map { "  " + oneLine($0.element.text) }
+        let lines = inOrder.prefix(shownMistakes).map { "  " + Terminal.oneLine($0.element.text) }
         let rest = mistakes.count > shownMistakes ? ["  and \(mistakes.count - shownMistakes) more"] : []
         let count = mistakes.count == 1 ? "a mistake" : "\(mistakes.count) mistakes"
         throw .failure(
             (["\(path) has \(count), so nothing of it is used:"] + lines + rest)
                 .joined(separator: "\n"))
-    }
-
-    private static func oneLine(_ text: String) -> String {
-        String(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : Character($0) })
     }
 
     private static func contents(_ path: String) throws(CommandExit) -> [UInt8] {
@@ -134,6 +130,11 @@ enum PriceFile {
             throw .failure("\(path), line \(error.line): \(error.what)")
         }
         guard let first = records.first else { throw .failure("\(path) is empty; it begins with a header") }
+        if first.fields.count == 1, first.fields[0].contains(";") {
+            throw .failure(
+                "\(path), line 1: has semicolons between its columns; save it with commas between columns and points in "
+                    + "numbers")
+        }
         let (header, top) = (first.fields.map(trimmed), Place(kind: "line", number: first.line))
         for (index, name) in header.enumerated() {
             if !columns.contains(name), !ignored.contains(name) {

@@ -40,7 +40,7 @@ enum PriceText {
     /// What is wrong with the name of a model or an upstream; nil when nothing is.
     static func complaint(name: String) -> String? {
         let scalars = name.unicodeScalars
-        let isPlain = scalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }
+        let isPlain = Terminal.oneLine(name) == name
         let hasSpace = scalars.first?.properties.isWhitespace == true || scalars.last?.properties.isWhitespace == true
         guard (1...256).contains(scalars.count), isPlain, !hasSpace else {
             return "must have 1 to 256 characters, no control characters, and no space at its ends"
@@ -77,13 +77,9 @@ enum PriceText {
                 rates.map { Money.perMillion(pico: $0.output) } ?? "-",
                 rates?.request.map { Money.dollars(pico: $0) } ?? "-",
             ]
-            return withHistory ? row + [oneLine(record.actor), oneLine(record.reason)] : row
+            return withHistory ? row + [record.actor, record.reason] : row
         }
         return Terminal.table(header, rows, right: [4, 5, 6, 7, 8])
-    }
-
-    private static func oneLine(_ text: String) -> String {
-        String(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : Character($0) })
     }
 
     /// An object that `price import` and `price simulate` read.

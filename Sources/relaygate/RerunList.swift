@@ -28,7 +28,7 @@ final class RerunList: Sendable {
         else { throw RerunList.failure(path) }
         self.handle = handle
         let header = ["request_id", "tenant", "model", "policy", "arrived", "rerun_for"]
-        state.withLock { $0.waiting += Array(CSVText.line(header.map(CSVText.text)).utf8) }
+        state.withLock { $0.waiting += Array(CSVText.line(header.map(CSVText.Cell.text)).utf8) }
     }
 
     var adding: @Sendable (LoggedRequest, UInt64) throws -> Void {
@@ -42,7 +42,7 @@ final class RerunList: Sendable {
             request.id.description, request.tenant, request.model, request.policy, request.arrived.rfc3339,
             wanted.joined(separator: "; "),
         ]
-        let line = CSVText.line(cells.map(CSVText.text))
+        let line = CSVText.line(cells.map(CSVText.Cell.text))
         state.withLock { state in
             state.waiting += Array(line.utf8)
             if state.waiting.count >= 1 << 16 { flush(&state) }

@@ -29,12 +29,9 @@ struct RunningGateway {
             var ledgerSettings = Store.LedgerConfiguration(connection: configuration.postgres.url.reveal())
             ledgerSettings.queueLimit = configuration.ledger.queueLimit
             ledgerSettings.batchLimit = configuration.ledger.batchLimit
-            ledgerSettings.onEvent = { event in
-                switch event {
-                case .lost(let reason): logger.error("database lost; the ledger waits", ["reason": .string(reason)])
-                case .restored: logger.info("database restored; the ledger is written")
-                }
-            }
+            ledgerSettings.connections = configuration.ledger.connections
+            ledgerSettings.spool = try LedgerLog.openSpool(configuration.ledger)
+            ledgerSettings.onEvent = { LedgerLog.write($0, logger) }
             let ledger = try LedgerWriter.start(ledgerSettings)
             var keySettings = KeyDirectoryConfiguration(connection: configuration.postgres.url.reveal())
             keySettings.connections = configuration.postgres.connections
@@ -57,7 +54,7 @@ struct RunningGateway {
                 configuration: configuration, keys: keys,
                 ledger: ChargingLedger(ledger: ledger, leases: leases, usage: usage), budgets: leases,
                 verdicts: verdicts, usage: reports, logger: logger, policyVersion: version(configuration),
-                metrics: { BudgetMetrics.text(leases) + retention.metrics() })
+                metrics: { BudgetMetrics.text(leases) + LedgerLog.metrics(ledger) + retention.metrics() })
             let gateway = try Gateway.start(settings)
             return RunningGateway(
                 configuration: configuration, gateway: gateway, ledger: ledger, keys: keys, leases: leases,

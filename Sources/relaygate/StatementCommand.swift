@@ -17,13 +17,14 @@ enum StatementCommand {
             .value("month", .text, "MONTH", required: true, "a year and a month, such as 2026-10"),
             UsageCommand.timezone,
             .value("format", .choice(["text", "csv", "html", "json"]), "FORMAT", default: "text", "how to write it"),
-            .value("output", .text, "FILE", "where to; standard output without it"), UsageCommand.timeout,
-            UsageCommand.primary, ConfigurationOption.option,
+            .value("output", .text, "FILE", "where to; standard output without it"), UsageCommand.decimalComma,
+            UsageCommand.timeout, UsageCommand.primary, ConfigurationOption.option,
         ])
 
     static func run(_ arguments: ParsedArguments) throws(CommandExit) {
         let (tenant, month) = (arguments.text("tenant") ?? "", arguments.text("month") ?? "")
         let zone = arguments.text("timezone") ?? "UTC"
+        let dialect = try UsageCommand.dialect(arguments)
         do throws(UsageProblem) {
             try UsageQuery.checkZone(zone, parameter: "timezone")
         } catch {
@@ -35,16 +36,27 @@ enum StatementCommand {
         }
         let text =
             switch arguments.text("format") {
-            case "csv": StatementText.csv(statement)
+            case "csv": StatementText.csv(statement, dialect)
             case "html": StatementPage(statement).html
             case "json": statement.json + "\n"
             default: StatementText.text(statement)
             }
         guard let path = arguments.text("output") else { return Terminal.write(text) }
+        try write(text, to: path)
+    }
+
+    /// Puts a file in the place of an older one when it is whole. What is no file, such as a device or a link, is
+    /// written to: a new file would take its place.
+    private static func write(_ text: String, to path: String) throws(CommandExit) {
+        let kind = try? FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType
+        if kind == .typeDirectory { throw .failure("--output: \(path) is a directory; name a file in it") }
         do {
-            try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+            try Data(text.utf8).write(
+                to: URL(fileURLWithPath: path), options: kind == nil || kind == .typeRegular ? .atomic : [])
         } catch {
-            throw .failure("--output: \(path) cannot be written; is there such a directory, and may you write to it?")
+            let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
+            throw .failure(
+                "--output: cannot write \(path): \(cause.localizedFailureReason ?? cause.localizedDescription)")
         }
     }
 }

@@ -49,27 +49,40 @@ struct StatementPage {
             """
     }
 
-    /// - Parameter numbers: the first column of numbers; those before it are texts.
+    /// - Parameter numbers: the first column of numbers; those before it are texts, of which models' names may be long.
     private func table(_ header: [String], _ rows: [[String]], numbers: Int, foot: String = "") -> String {
-        func cells(_ row: [String], _ tag: String) -> String {
-            row.enumerated().map { index, cell in
-                let scope = tag == "th" ? " scope=\"col\"" : ""
-                return "<\(tag)\(scope)\(index < numbers ? " class=\"text\"" : "")>\(escaped(cell))</\(tag)>"
-            }.joined()
+        func kind(_ index: Int) -> String {
+            guard index < numbers else { return "" }
+            return [0, 2].contains(index) ? " class=\"text name\"" : " class=\"text\""
         }
-        let lines = rows.map { row in
-            "<tr\(row.first?.isEmpty == true ? "" : " class=\"first\"")>\(cells(row, "td"))</tr>\n"
+        let head = header.enumerated().map { "<th scope=\"col\"\(kind($0))>\(escaped($1))</th>" }
+        var lines = ""
+        for (number, row) in rows.enumerated() {
+            let isFirst = row.first?.isEmpty == false
+            // What a line of several rows is about stands beside all of them.
+            let height = 1 + rows[(number + 1)...].prefix { $0.first?.isEmpty == true }.count
+            let span = height > 1 ? " rowspan=\"\(height)\"" : ""
+            lines += isFirst ? "<tr class=\"first\">" : "<tr>"
+            for (index, cell) in row.enumerated() where isFirst || !cell.isEmpty {
+                lines += "<td\(kind(index))\(isFirst && index < shared(rows, number) ? span : "")>\(escaped(cell))</td>"
+            }
+            lines += "</tr>\n"
         }
-        return "<table>\n<thead><tr>\(cells(header, "th"))</tr></thead>\n<tbody>\n\(lines.joined())</tbody>\n"
-            + (foot.isEmpty ? "" : "<tfoot>\(foot)</tfoot>\n") + "</table>\n"
+        return "<div class=\"wide\"><table>\n<thead><tr>\(head.joined())</tr></thead>\n<tbody>\n\(lines)</tbody>\n"
+            + (foot.isEmpty ? "" : "<tfoot>\(foot)</tfoot>\n") + "</table></div>\n"
     }
 
-    private func escaped(_ text: String) -> String { HTMLText.escaped(text) }
+    /// How many cells at its beginning a row shares with those below it, which leave them empty.
+    private func shared(_ rows: [[String]], _ number: Int) -> Int {
+        number + 1 < rows.count ? rows[number + 1].prefix(while: \.isEmpty).count : 0
+    }
+
+    private func escaped(_ text: String) -> String { HTMLText.escaped(Terminal.oneLine(text)) }
 
     private static let style = """
         @page { size: A4; margin: 16mm 14mm; }
         body { font: 10pt/1.4 "Liberation Sans", Arial, Helvetica, sans-serif; color: #000; background: #fff;
-          max-width: 182mm; margin: 8mm auto; }
+          max-width: 182mm; margin: 8mm auto; padding: 0 4mm; }
         h1 { font-size: 17pt; margin: 0 0 4mm; }
         h2 { font-size: 12pt; margin: 8mm 0 2mm; break-after: avoid; }
         p { margin: 0 0 2mm; }
@@ -81,14 +94,16 @@ struct StatementPage {
         tbody tr.first td { border-top: 0.1mm solid #888; }
         tr { break-inside: avoid; }
         .text { text-align: left; }
-        td.text { overflow-wrap: anywhere; }
+        tbody td { white-space: nowrap; }
+        tbody td.name { white-space: normal; overflow-wrap: anywhere; min-width: 12mm; }
+        .wide { overflow-x: auto; }
         tfoot { display: table-row-group; }
         tfoot th { text-align: left; }
         tfoot th, tfoot td { border-top: 0.4mm solid #000; border-bottom: 1mm double #000; font-weight: bold;
           font-size: 9pt; }
         .facts { font-size: 9.5pt; }
         .facts th { width: 26mm; text-align: left; padding-left: 0; }
-        .facts td { text-align: left; }
-        @media print { body { max-width: none; margin: 0; } }
+        .facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+        @media print { body { max-width: none; margin: 0; padding: 0; } .wide { overflow: visible; } }
         """
 }

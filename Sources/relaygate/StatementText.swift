@@ -34,9 +34,9 @@ enum StatementText {
                     line.service.model, line.service.role, line.service.upstreamModel,
                     UTCTime(line.priceFrom).text + price,
                 ]
-                return (index == 0 ? name.map(UsageText.oneLine) : ["", "", "", ""]) + [
+                return (index == 0 ? name : ["", "", "", ""]) + [
                     item.kind.title, BudgetText.grouped(item.quantity), unitPrice(item),
-                    UsageText.groupedDecimal(UsageNumber.decimal(item.amountPico, places: 12)),
+                    UsageText.groupedDecimal(Money.fixedDollars(pico: item.amountPico)),
                 ]
             }
         }
@@ -46,11 +46,11 @@ enum StatementText {
     private static func unitPrice(_ item: MonthlyStatement.Item) -> String {
         item.kind == .attempts
             ? "$ \(UsageText.dollars(Int128(item.unitPico))) each"
-            : "$ \(UsageNumber.decimal(Int128(item.unitPico), places: 6)) / 1M"
+            : "$ \(Money.fixedPerMillion(pico: item.unitPico)) / 1M"
     }
 
     static func total(_ statement: MonthlyStatement) -> String {
-        UsageText.groupedDecimal(UsageNumber.decimal(statement.totalPico, places: 12))
+        UsageText.groupedDecimal(Money.fixedDollars(pico: statement.totalPico))
     }
 
     static let unpricedHeader = [
@@ -60,7 +60,7 @@ enum StatementText {
 
     static func unpricedRows(_ statement: MonthlyStatement) -> [[String]] {
         statement.unpriced.map { line in
-            [line.service.model, line.service.role, line.service.upstreamModel].map(UsageText.oneLine)
+            [line.service.model, line.service.role, line.service.upstreamModel]
                 + [
                     line.attempts, line.promptsUnknown, line.uncachedInput, line.cachedInput, line.cacheWrite,
                     line.output,
@@ -102,40 +102,48 @@ enum StatementText {
     }
 
     /// Items, unpriced tokens and the total; `row` says which.
-    static func csv(_ statement: MonthlyStatement) -> String {
+    static func csv(_ statement: MonthlyStatement, _ dialect: CSVText.Dialect) -> String {
         let names = [
             "row", "tenant", "month", "timezone", "model", "role", "upstream_model", "price_id", "price_from", "kind",
             "quantity", "unit_price_usd", "amount_usd",
         ]
-        let head = [statement.tenant, statement.month, statement.zone].map(CSVText.text)
-        func service(_ service: MonthlyStatement.Service) -> [String] {
-            [service.model, service.role, service.upstreamModel].map(CSVText.text)
+        func line(_ row: String, _ cells: [CSVText.Cell]) -> String {
+            let head = [row, statement.tenant, statement.month, statement.zone].map(CSVText.Cell.text)
+            return CSVText.line(head + cells, dialect)
         }
-        func dollars(_ pico: Int128) -> String { UsageNumber.decimal(pico, places: 12) }
-        var text = CSVText.line(names.map(CSVText.text))
-        for line in statement.lines {
-            for item in line.items {
-                text += CSVText.line(
-                    [CSVText.text("item")] + head + service(line.service) + [
-                        "\(line.priceID)", CSVText.text(line.priceFrom.rfc3339), CSVText.text(item.kind.rawValue),
-                        "\(item.quantity)", dollars(Int128(item.unitPico)), dollars(item.amountPico),
+        func service(_ service: MonthlyStatement.Service) -> [CSVText.Cell] {
+            [service.model, service.role, service.upstreamModel].map(CSVText.Cell.text)
+        }
+        func dollars(_ pico: Int128) -> CSVText.Cell { .number(Money.fixedDollars(pico: pico)) }
+        var text = CSVText.line(names.map(CSVText.Cell.text), dialect)
+        for priced in statement.lines {
+            for item in priced.items {
+                text += line(
+                    "item",
+                    service(priced.service) + [
+                        .number("\(priced.priceID)"), time(priced.priceFrom), .text(item.kind.rawValue),
+                        .number("\(item.quantity)"), dollars(Int128(item.unitPico)), dollars(item.amountPico),
                     ])
             }
         }
-        for line in statement.unpriced {
+        for unpriced in statement.unpriced {
             let counts: [(String, Int)] = [
-                ("uncached_input", line.uncachedInput), ("cached_input", line.cachedInput),
-                ("cache_write", line.cacheWrite), ("output", line.output), ("attempts", line.attempts),
-                ("prompts_unknown", line.promptsUnknown),
+                ("uncached_input", unpriced.uncachedInput), ("cached_input", unpriced.cachedInput),
+                ("cache_write", unpriced.cacheWrite), ("output", unpriced.output), ("attempts", unpriced.attempts),
+                ("prompts_unknown", unpriced.promptsUnknown),
             ]
             for (kind, count) in counts where count > 0 {
-                text += CSVText.line(
-                    [CSVText.text("unpriced")] + head + service(line.service)
-                        + ["", "", CSVText.text(kind), "\(count)", "", ""])
+                text += line(
+                    "unpriced",
+                    service(unpriced.service) + [.none, .none, .text(kind), .number("\(count)"), .none, .none])
             }
         }
-        return text
-            + CSVText.line(
-                [CSVText.text("total")] + head + ["", "", "", "", "", "", "", "", dollars(statement.totalPico)])
+        let empty = [CSVText.Cell](repeating: .none, count: 8)
+        return text + line("total", empty + [dollars(statement.totalPico)])
+    }
+
+    /// A time in UTC as spreadsheets and data frames know it; spreadsheets take what names its zone for a text.
+    private static func time(_ time: Accounting.Timestamp) -> CSVText.Cell {
+        .bare(String(time.rfc3339.map { $0 == "T" ? " " : $0 }.dropLast()))
     }
 }

@@ -87,7 +87,9 @@ enum TenantCommand {
     private static func chooseTags(_ arguments: ParsedArguments, _ connection: String) throws(CommandExit) {
         let (name, text) = (arguments.positional("name") ?? "", arguments.positional("keys") ?? "")
         let keys = text == "none" ? [] : text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-        guard keys.count <= 8, Set(keys).count == keys.count, keys.allSatisfy({ (1...64).contains($0.count) }) else {
+        guard keys.count <= 8, Set(keys).count == keys.count,
+            keys.allSatisfy({ (1...64).contains($0.unicodeScalars.count) })
+        else {
             throw .badUsage("keys: up to 8 different ones of 1 to 64 characters, with commas between, or none")
         }
         let limit = arguments.integer("limit")

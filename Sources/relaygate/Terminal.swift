@@ -26,8 +26,22 @@ enum Terminal {
 
     static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
-    /// Rows in columns as wide as their widest cell. Columns in `right` are aligned at the right.
+    /// A text with spaces for what would move the cursor, end the line or turn the direction of what follows: names and
+    /// notes come from callers.
+    static func oneLine(_ text: String) -> String {
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map { scalar in
+                    switch scalar.value {
+                    case 0..<0x20, 0x7F..<0xA0, 0x061C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF: " "
+                    default: scalar
+                    }
+                }))
+    }
+
+    /// Rows in columns as wide as their widest cell, each on one line. Columns in `right` are aligned at the right.
     static func table(_ header: [String], _ rows: [[String]], right: Set<Int> = []) -> String {
+        let (header, rows) = (header.map(oneLine), rows.map { $0.map(oneLine) })
         var widths = header.map(\.count)
         for row in rows { for (index, cell) in row.enumerated() { widths[index] = max(widths[index], cell.count) } }
         let lines = ([header] + rows).map { row in
@@ -49,7 +63,7 @@ extension String {
             case "\"": text += "\\\""
             case "\\": text += "\\\\"
             case "\n": text += "\\n"
-            case _ where scalar.value < 0x20:
+            case _ where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value):
                 let digits = String(scalar.value, radix: 16)
                 text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
             default: text.unicodeScalars.append(scalar)

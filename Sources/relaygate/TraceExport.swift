@@ -35,7 +35,7 @@ enum TraceExport {
         try Database.use(connection) { database in
             let reader = TraceReader(database)
             var progress = shows ? try await ExportProgress.start(reader, filter) : nil
-            if format == .csv, hasHeader { output(row(TraceTable.columns)) }
+            if format == .csv, hasHeader { output(TraceTable.columns.joined(separator: ",") + "\r\n") }
             var piece = ""
             _ = try await reader.forEach(filter) { trace in
                 switch format {
@@ -53,8 +53,14 @@ enum TraceExport {
         }
     }
 
+    /// A request on one line each, which `--resume` relies on: line breaks become spaces. The id has no quotes.
     private static func row(_ cells: [String]) -> String {
-        cells.map(CSVRecords.field).joined(separator: ",") + "\n"
+        CSVText.line(
+            zip(TraceTable.columns, cells).map { column, cell in
+                if cell.isEmpty { return .none }
+                if TraceTable.structures.contains(column) { return .json(cell) }
+                return TraceTable.texts.contains(column) ? .text(Terminal.oneLine(cell)) : .bare(cell)
+            })
     }
 }
 

@@ -34,6 +34,12 @@ final class TraceFile: Sendable {
             }
             throw .failure("cannot write \(path): \(unsafe String(cString: strerror(errno)))")
         }
+        var status = stat()
+        // Reading a device to its end may never end.
+        guard unsafe fstat(fd, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw .failure(
+                "\(path) is no file, so it cannot be gone on with; leave --resume and --output out for a pipe")
+        }
         let whole = try TraceFile.scan(fd, path, format)
         guard ftruncate(fd, off_t(whole.bytes)) == 0, lseek(fd, 0, SEEK_END) >= 0 else {
             throw .failure("cannot cut \(path): \(unsafe String(cString: strerror(errno)))")

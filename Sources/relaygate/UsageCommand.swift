@@ -1,6 +1,7 @@
 internal import Accounting
 internal import Arguments
 internal import Configuration
+internal import Notation
 internal import Postgres
 internal import Store
 
@@ -11,6 +12,9 @@ enum UsageCommand {
     static let timeout = Option.value(
         "timeout", .duration, "TIME", default: "30s", "give up when the database takes longer")
     static let primary = Option.flag("primary", "read postgres.url although there is a postgres.replica")
+
+    static let decimalComma = Option.flag(
+        "decimal-comma", "CSV for spreadsheets whose numbers have commas: cells are separated by semicolons")
 
     static let command = Arguments.Command(
         "usage", "report what was used and what it cost",
@@ -39,13 +43,14 @@ enum UsageCommand {
                 "top", .integer(1...UsageReader.rowLimit), "N",
                 "the rows with the most LLM tokens, largest first; the rest as one row"),
             .value("format", .choice(UsageFormat.allCases.map(\.rawValue)), "FORMAT", default: "table", "how to print"),
-            timeout, primary, ConfigurationOption.option,
+            decimalComma, timeout, primary, ConfigurationOption.option,
         ], subcommands: [StatementCommand.command], runsWithoutSubcommand: true)
 
     static func run(_ arguments: ParsedArguments) throws(CommandExit) {
         if arguments.path.last == "statement" { return try StatementCommand.run(arguments) }
         let query = try query(arguments)
         let top = arguments.integer("top")
+        let dialect = try dialect(arguments)
         var report = try read(arguments) { database, _ in
             try await UsageReader(database, now: Clock.now).report(query)
         }
@@ -53,10 +58,18 @@ enum UsageCommand {
         switch arguments.text("format").flatMap(UsageFormat.init) ?? .table {
         case .table: Terminal.write(UsageText.table(report))
         case .markdown: Terminal.write(UsageText.markdown(report))
-        case .csv: Terminal.write(UsageText.csv(report))
+        case .csv: Terminal.write(UsageText.csv(report, dialect))
         case .json: Terminal.line(report.json)
         case .jsonl: for line in report.jsonLines { Terminal.line(line) }
         }
+    }
+
+    static func dialect(_ arguments: ParsedArguments) throws(CommandExit) -> CSVText.Dialect {
+        guard arguments.flag("decimal-comma") else { return .points }
+        guard arguments.text("format") == "csv" else {
+            throw .badUsage("--decimal-comma: is for CSV only; give --format csv with it")
+        }
+        return .decimalCommas
     }
 
     /// Reads from the replica if there is one. `body` also gets the name of what it reads.

@@ -25,28 +25,32 @@ enum UsageText {
 
     private static func escaped(_ cell: String) -> String {
         var text = ""
-        for character in cell {
-            if "|\\`*_<>[]".contains(character) { text += "\\" }
-            text.append(character.isNewline ? " " : character)
+        for scalar in Terminal.oneLine(cell).unicodeScalars {
+            if "|\\`*_<>[]&~".unicodeScalars.contains(scalar) { text += "\\" }
+            text.unicodeScalars.append(scalar)
         }
         return text
     }
 
     /// The first column says what a row is: `group`, `others` or `total`.
-    static func csv(_ report: UsageReport) -> String {
+    static func csv(_ report: UsageReport, _ dialect: CSVText.Dialect) -> String {
         var names = ["row"] + report.query.dimensions.map(\.name) + UsageMeasure.all.map(\.name)
         if report.hasBudgets { names += ["budget", "budget_used", "budget_left"] }
         func line(_ kind: String, _ labels: [String?], _ sums: UsageSums, _ budget: UsageRow.Budget?) -> String {
-            var cells = [CSVText.text(kind)] + labels.map { $0.map(CSVText.text) ?? "" }
-            cells += UsageMeasure.all.map { $0.value(sums).plain ?? "" }
-            if report.hasBudgets {
-                cells += [budget.map { CSVText.text($0.name) } ?? ""]
-                cells += [budget?.used, budget?.left].map { $0.map(String.init) ?? "" }
+            var cells: [CSVText.Cell] = [.text(kind)]
+            cells += zip(labels, report.query.dimensions).map { label, dimension in
+                // Spreadsheets know a date by its form, as long as it does not stand in quotes.
+                label.map { dimension == .day ? .bare($0) : .text($0) } ?? .none
             }
-            return CSVText.line(cells)
+            cells += UsageMeasure.all.map { $0.value(sums).plain.map(CSVText.Cell.number) ?? .none }
+            if report.hasBudgets {
+                cells += [budget.map { .text($0.name) } ?? .none]
+                cells += [budget?.used, budget?.left].map { $0.map { .number("\($0)") } ?? .none }
+            }
+            return CSVText.line(cells, dialect)
         }
         let empty = [String?](repeating: nil, count: report.query.dimensions.count)
-        return CSVText.line(names.map(CSVText.text))
+        return CSVText.line(names.map { .text($0) }, dialect)
             + report.rows.map { line("group", $0.labels, $0.sums, $0.budget) }.joined()
             + (report.others.map { line("others", empty, $0.sums, nil) } ?? "")
             + line("total", empty, report.totals, nil)
@@ -75,7 +79,7 @@ enum UsageText {
             return cells
         }
         let rest = [String](repeating: "", count: max(0, report.query.dimensions.count - 1))
-        return report.rows.map { row($0.labels.map { oneLine($0 ?? "-") }, $0.sums, $0.budget) }
+        return report.rows.map { row($0.labels.map { $0 ?? "-" }, $0.sums, $0.budget) }
             + (report.others.map { [row(["other rows (\($0.count))"] + rest, $0.sums, nil)] } ?? [])
             + [row(["total"] + rest, report.totals, nil)]
     }
@@ -85,7 +89,7 @@ enum UsageText {
         case .count(let count): count.map(BudgetText.grouped) ?? ""
         case .share(let millionths):
             // Tenths of a percent, rounded half up.
-            millionths.map { UsageNumber.decimal(Int128(($0 + 500) / 1000), places: 1) + " %" } ?? ""
+            millionths.map { FixedPoint.text(Int128(($0 + 500) / 1000), places: 1) + " %" } ?? ""
         case .dollars(let pico): dollars(pico)
         case .latency: value.plain.map(groupedDecimal) ?? ""
         }
@@ -93,8 +97,7 @@ enum UsageText {
 
     /// Pico-dollars as dollars with all decimals that are not zeros at the end, and two at least.
     static func dollars(_ pico: Int128) -> String {
-        let plain = groupedDecimal(UsageNumber.decimal(pico, places: 12))
-        return plain.dropLast(10) + String(plain.suffix(10).reversed().drop { $0 == "0" }.reversed())
+        groupedDecimal(Money.dollars(pico: pico))
     }
 
     /// A number with groups before its point.
@@ -106,10 +109,5 @@ enum UsageText {
             text.append(digit)
         }
         return String(text.reversed()) + (parts.count > 1 ? "." + parts[1] : "")
-    }
-
-    /// A name with what would move the cursor made visible as a space.
-    static func oneLine(_ text: String) -> String {
-        String(text.unicodeScalars.map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? " " : Character($0) })
     }
 }

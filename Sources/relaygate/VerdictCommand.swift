@@ -64,7 +64,8 @@ enum VerdictCommand {
             "\(outcome.counts.written) verdict(s) of \(source) \(isDryRun ? "would be written" : "written"), "
                 + "\(outcome.counts.bad) bad line(s)")
         if let fault = outcome.stopped {
-            throw .failure("\(fault); correct it and run the same again, or go on with --skip-bad")
+            let what = String("\(fault)".reversed().drop { $0 == "." }.reversed())
+            throw .failure("\(what); correct it and run the same again, or go on with --skip-bad")
         }
         if outcome.counts.bad > 0 { throw .failure("\(outcome.counts.bad) bad line(s) were skipped") }
     }
@@ -92,7 +93,7 @@ enum VerdictCommand {
             [
                 "\(verdict.choice)", verdict.source, "\(verdict.verdict)", UTCTime(verdict.judged).text,
                 counts ? "yes" : "no, a later one does",
-                String(verdict.note.map { $0.isNewline ? " " : $0 }),
+                verdict.note,
             ]
         }
         Terminal.write(

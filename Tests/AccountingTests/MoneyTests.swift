@@ -68,7 +68,17 @@ import Testing
         #expect(Money.dollars(picoDigits: digits) == text)
     }
 
-    @Test(arguments: ["", "-", "1.0", "1e5", "NaN", " 1", "--1", "+1", "٣"])
+    @Test func `amounts that stand below one another have all decimals`() {
+        // 10^12 pico-dollars are a dollar, 10^6 for one token a dollar for a million of them.
+        #expect(Money.fixedDollars(pico: 18_772_500_000) == "0.018772500000")
+        #expect(Money.fixedDollars(pico: -1) == "-0.000000000001")
+        #expect(Money.fixedDollars(pico: Int128.max) == "170141183460469231731687303.715884105727")
+        #expect(Money.fixedPerMillion(pico: 2_500_000) == "2.500000")
+        #expect(FixedPoint.text(750, places: 1) == "75.0")
+        #expect(FixedPoint.text(1_500_000, places: 6, atLeast: 2) == "1.50")
+    }
+
+    @Test(arguments: ["", "-", "1.0", "1e5", "NaN", " 1", "--1", "+1", "٣", "1_000"])
     func `what is no whole number is not written`(text: String) {
         #expect(Money.dollars(picoDigits: text) == nil)
     }

@@ -18,7 +18,9 @@ import Testing
         #expect(configuration.postgres.outageGrace == .seconds(2))
         #expect(
             configuration.ledger
-                == LedgerConfiguration(receipt: .committed, queueLimit: 64 << 20, batchLimit: 512))
+                == LedgerConfiguration(
+                    receipt: .committed, queueLimit: 64 << 20, batchLimit: 512, connections: 2, spool: nil,
+                    spoolBytes: 1 << 30))
         #expect(configuration.shutdown.deadline == .seconds(30))
         #expect(configuration.log == LogConfiguration(format: .text, level: .info))
         let upstream = try #require(configuration.upstream(named: "small"))

@@ -155,19 +155,20 @@ class Cluster:
     script = SCRIPT
 
     def __init__(self, postgres, directory, gateways=4, environment=None, proxied=False, model_proxy=False,
-                 environments=None, settings=None):
+                 environments=None, settings=None, config=None):
         self.postgres = postgres
         self.directory = Path(directory)
         self.proxy = self.model_proxy = self.socket_folder = None
         self.gateways, self.fakes, self.calls = [], [], []
         self.client = httpx.Client(limits=httpx.Limits(max_connections=None, max_keepalive_connections=200))
         try:
-            self.start(gateways, environment or {}, proxied, model_proxy, environments or {}, settings or {})
+            self.start(gateways, environment or {}, proxied, model_proxy, environments or {}, settings or {},
+                       config or {})
         except BaseException:
             self.stop()
             raise
 
-    def start(self, gateways, environment, proxied, model_proxy, environments, settings):
+    def start(self, gateways, environment, proxied, model_proxy, environments, settings, config):
         postgres, directory = self.postgres, self.directory
         self.database = postgres.create_database()
         for name, value in settings.items():
@@ -190,7 +191,8 @@ class Cluster:
         for index in range(gateways):
             folder = self.directory / f"gateway-{index}"
             folder.mkdir()
-            self.gateways.append(FaultGateway({
+            (folder / "spool").mkdir()
+            sections = {
                 "listen": {"host": "127.0.0.1", "port": servers.free_port(), "loops": 1},
                 "postgres": {"url": url},
                 "upstreams": [
@@ -200,7 +202,12 @@ class Cluster:
                 "models": [{"name": "relay", "pair": "pair", "policy": "relay"},
                            {"name": "slm", "pair": "pair", "policy": "slm"}],
                 "shutdown": {"deadline": "3s"},
-            }, folder, {**environment, **environments.get(index, {})}))
+            }
+            # What a test adds to sections, with the gateway's own folder where it says so.
+            for section, keys in config.items():
+                sections.setdefault(section, {}).update(
+                    {key: value.format(folder=folder) for key, value in keys.items()})
+            self.gateways.append(FaultGateway(sections, folder, {**environment, **environments.get(index, {})}))
         # The tools talk to the database directly, not through the proxy.
         self.tools = FaultGateway(
             {**self.gateways[0].config, "postgres": {"url": self.database.url}}, self.directory)

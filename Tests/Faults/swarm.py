@@ -51,6 +51,7 @@ class Swarm:
                 self.loads = [loads.enter_context(Load(cluster, entry=entry, callers=2, tenant=tenant))
                               for tenant, entry in TENANTS.items()]
                 for fault in self.faults:
+                    # Faults come at any moment of the load, and some while others still last.
                     time.sleep(self.draw.uniform(0.1, 1.2))
                     fault(self)
                 time.sleep(self.draw.uniform(0.1, 1.0))
@@ -73,6 +74,7 @@ class Swarm:
             cluster.set_budget(self.amount, tenant=tenant, window="fixed", mode=self.mode, waits=False,
                                on_exhausted=self.draw.choice(["degrade", "reject"]),
                                clamp=self.draw.choice(["on", "off"]))
+        # Gateways look for changes twice a second. What tests wait with, requests, would be a part of what is drawn.
         time.sleep(1)
 
     def heal(self):
@@ -114,6 +116,7 @@ class Swarm:
             gateway.process.wait()
         if self.draw.random() < 0.5:
             gateway.environment.pop("RELAYGATE_FAILPOINT", None)
+            # It comes back at once, or after others have noticed.
             time.sleep(self.draw.uniform(0, 1))
             with contextlib.suppress(AssertionError):
                 gateway.start(ready=False)
@@ -123,6 +126,7 @@ class Swarm:
         self.say(f"pause {seconds:.1f} s")
         if gateway.process.poll() is None:
             gateway.signal(signal.SIGSTOP)
+            # The pause itself.
             time.sleep(seconds)
             gateway.signal(signal.SIGCONT)
 
@@ -134,6 +138,7 @@ class Swarm:
         seconds = self.draw.uniform(0.3, 5)
         self.say(f"PostgreSQL frozen {seconds:.1f} s")
         self.postgres.freeze()
+        # The standstill itself.
         time.sleep(seconds)
         self.postgres.thaw()
 

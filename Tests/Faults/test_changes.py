@@ -76,6 +76,7 @@ def test_a_limit_falls_to_nothing_under_load(make_cluster):
         wait_for(lambda: len(load.served()) >= 40, 20, "nobody is served")
         cluster.set_budget(0, waits=False)
         lowered, wall = time.monotonic(), time.time()
+        # Two seconds in which gateways may not know yet, and two of load in which they must.
         time.sleep(4)
         cluster.settle()
     assert grants_since(cluster, wall + 2) == []
@@ -97,6 +98,7 @@ def test_a_tenant_is_deleted_under_load(make_cluster):
         wait_for(lambda: len(load.served()) >= 40 and others.served(), 20, "nobody is served")
         cluster.tools.tool("tenant", "delete", "acme")
         deleted, wall = time.monotonic(), time.time()
+        # As above: two seconds to hear of it, two in which it has to be so.
         time.sleep(4)
     assert grants_of(cluster, "acme", wall + 2) == []
     late = [call for call in load.calls if call.began > deleted + 2]
@@ -115,6 +117,7 @@ def test_a_budget_is_removed_under_load(make_cluster):
         removing = time.time()
         cluster.tools.tool("budget", "remove", "acme", "--name", "daily")
         removed, wall = time.monotonic(), time.time()
+        # As above: two seconds to hear of it, two in which it has to be so.
         time.sleep(4)
     assert grants_since(cluster, wall + 2) == []
     assert [call for call in load.served() if call.began > removed + 2], "without a budget nobody is limited"

@@ -34,6 +34,7 @@ def load_until_it_dies(cluster, victim):
         if not has_died(victim):
             of_victim.stop()
             wait_for(lambda: has_died(victim), 20, "the failpoint was never reached")
+        # The others go on under load beside the dead one's leases.
         time.sleep(1)
     assert victim.process.returncode == -signal.SIGKILL, victim.log_path.read_text()[-2000:]
     failed = [call for call in others.calls if not call.is_answered]

@@ -26,6 +26,7 @@ def test_a_pause_of_three_lifetimes(make_cluster, mode):
     wait_for(lambda: cluster.database.rows(
         "SELECT sum(granted - settled - returned) AS held FROM leases")[0]["held"] >= IN_FLIGHT * CALL, 5,
         "the calls did not begin")
+    # What was granted last is on its way to the gateway, and from there to the LLM.
     time.sleep(0.3)
     paused.signal(signal.SIGSTOP)
     try:
@@ -35,6 +36,7 @@ def test_a_pause_of_three_lifetimes(make_cluster, mode):
         held = oracle.stranded(cluster)
         assert held >= IN_FLIGHT * CALL, "its calls are charged before anything is known of them"
         assert cluster.budget()["unreconciled"] == held
+        # The pause itself: longer than any lifetime that the gateway could count with.
         time.sleep(3 * TTL)
         # These wait in its socket, and must not be paid by a lease that is gone.
         after = Calls(cluster, paused, "ten", IN_FLIGHT)

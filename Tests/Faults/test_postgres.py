@@ -23,6 +23,7 @@ def test_crashes_of_postgresql_under_load(make_cluster):
     cluster.set_budget(1_000_000)
     with Load(cluster, callers=2) as load:
         for _ in range(RESTARTS):
+            # Load between two crashes, so that each finds leases and batches under way.
             time.sleep(5)
             cluster.postgres.restart()
             accepts = time.monotonic()
@@ -41,8 +42,9 @@ def test_postgresql_stands_still(make_cluster, on_exhausted):
     cluster.set_budget(100_000, on_exhausted=on_exhausted)
     with Load(cluster, callers=3) as load:
         wait_for(lambda: len(load.served()) > 10, 20, "nobody is served")
-        # These make their first call now, and want a second when the leases are over.
+        # These make their first call now, which takes four seconds, and want a second when the leases are over.
         under_way = [Calls(cluster, gateway, "hang-twice", 2) for gateway in cluster.gateways]
+        # The load holds leases all the time, so nothing in the database tells these calls from it.
         time.sleep(1)
         frozen = time.time()
         cluster.postgres.freeze()
@@ -96,6 +98,7 @@ def test_a_budgets_row_that_somebody_holds(make_cluster):
     try:
         with Load(cluster, entry="ten", callers=2, tenant="other") as others, \
                 Load(cluster, entry="ten", callers=2, tenant="acme") as locked:
+            # The load under the lock, several times as long as anybody waits for it.
             time.sleep(5)
     finally:
         assert held.wait(timeout=20) == 0

@@ -55,5 +55,5 @@ def llm_tokens(stack):
 
 
 def effective():
-    """Every gateway knows a change within two seconds."""
+    """Waits for as long as a change may take to reach every gateway: the promise, to which the tests hold them."""
     time.sleep(2)

@@ -44,6 +44,16 @@ def end(process, sig=signal.SIGTERM, within=10):
     return process.returncode
 
 
+def wait_for(condition, within, what="it did not happen in time"):
+    """What a condition returns as soon as that is true; `what` may be a function, for a message that shows the end."""
+    deadline = time.monotonic() + within
+    while True:
+        if found := condition():
+            return found
+        assert time.monotonic() < deadline, what() if callable(what) else what
+        time.sleep(0.02)
+
+
 class Postgres:
     """A database server of its own in a temporary directory, reached through a Unix socket."""
 

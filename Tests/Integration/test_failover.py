@@ -112,6 +112,7 @@ def test_a_grant_whose_commit_was_not_waited_out_is_not_spent(primary, standby, 
             wait_for(primary, f"SELECT count(*) > 0 FROM {grant}", "t")
             # It is committed here, but a failover would forget it: PostgreSQL says so in a warning.
             primary.psql("postgres", f"SELECT pg_cancel_backend(pid) FROM {grant}")
+            # Long enough for a call that took the warning for a grant to reach the LLM.
             time.sleep(1)
             assert llm_tokens(stack) == 0
             standby.signal(signal.SIGCONT)

@@ -6,6 +6,8 @@ import time
 import httpx
 import pytest
 
+from servers import wait_for
+
 SCRIPT = {
     "plain": {"slm": ["I think <call>3</call>", " done."], "llm": ["a b c d e f"]},
     "slow": {"slm": [{"text": " word", "faults": {"endless": True}, "delay_ms": 10}]},
@@ -27,15 +29,6 @@ LIES = ["missing", "zero", "x100", "negative", "string", "huge"]
 
 def turn(**fields):
     return {"text": "one two three four five six", **fields}
-
-
-def wait_for(condition, within):
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it did not happen in time")
 
 
 def test_f1_without_expert_the_answer_degrades_and_says_so(make_stack):
@@ -107,6 +100,7 @@ def test_a_slow_client_holds_the_server_back(make_stack):
     with httpx.stream("POST", stack.gateway.url + "/v1/chat/completions", json=body, headers=headers) as answer:
         next(answer.iter_lines())
         before = stack.gateway.memory_bytes()
+        # The server writes all the while; what nobody reads would pile up here.
         time.sleep(3)
         assert stack.gateway.memory_bytes() - before < 16 << 20
     assert stack.gateway.is_alive()

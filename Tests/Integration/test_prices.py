@@ -97,6 +97,7 @@ def test_a_date_in_the_past_is_allowed_and_told(book):
     (["--output", "1"], "--input: is missing"),
     (["--unpriced", "--cache-write", "1"], "--cache-write: makes no sense with --unpriced"),
     (["--unpriced", "--from", "tomorrow"], "--from: must be a time such as"),
+    (["--unpriced", "--upstream", "a\u202eb"], "--upstream: must have 1 to 256 characters, no control characters"),
     (["--unpriced", "--upstream", " large"], "--upstream: must have 1 to 256 characters"),
 ])
 def test_what_is_wrong_with_a_price_is_told(book, options, says):
@@ -164,6 +165,7 @@ def test_every_mistake_is_told_with_line_and_column_and_nothing_is_written(book)
     ("p.csv", "model,from,inptu,output\n", 'line 1: "inptu" is no column of prices; did you mean input?'),
     ("p.csv", "model,from,input,output,model\n", "line 1: model: is there twice"),
     ("p.csv", "model,input,output\n", "line 1: from: is no column of the header"),
+    ("p.csv", "model;from;input;output\nm;2030-01-01;1,5;2\n", "line 1: has semicolons between its columns"),
     ("p.csv", HEADER + '"big', "line 2: a quote is not closed"),
     ("p.json", "[{]", "p.json: It is not valid JSON"),
     ("p.json", "{}", "must be a JSON array of objects"),

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from budgets import effective
+
 SCRIPT = {"ten": {"slm": ["Well <call>10</call>", " so."], "llm": ["a b c d e f g h i j k l m n o p"]}}
 
 
@@ -14,7 +16,7 @@ def stack(make_stack):
 
 def test_chosen_members_of_metadata_and_user_are_kept_and_counted(stack):
     stack.gateway.tool("tenant", "tags", "acme", "team,user,cost center")
-    time.sleep(2)
+    effective()
     stack.chat("ten#0", metadata={"team": "red", "secret": "no", "cost center": "7"}, user="ada")
     stack.chat("ten#1", metadata={"team": "blue"})
     stack.chat("ten#2", metadata={"team": 5, "nested": {"x": 1}})
@@ -31,7 +33,7 @@ def test_chosen_members_of_metadata_and_user_are_kept_and_counted(stack):
 
 def test_values_beyond_the_limit_are_other(stack):
     stack.gateway.tool("tenant", "tags", "acme", "team", "--limit", "3")
-    time.sleep(2)
+    effective()
     for number in range(6):
         stack.chat(f"ten#{number}", metadata={"team": f"t{number}"})
     stack.chat("ten#6", metadata={"team": "t1"})
@@ -43,7 +45,7 @@ def test_values_beyond_the_limit_are_other(stack):
 
 def test_refused_requests_are_counted_by_code(stack):
     stack.gateway.tool("limit", "set", "acme", "--concurrent", "0")
-    time.sleep(2)
+    effective()
     for number in range(4):
         assert stack.chat(f"ten#{number}").status_code == 429
     assert stack.chat("ten#9", model="no such model").status_code == 404

@@ -111,6 +111,11 @@ def test_bad_filters_are_named(ledger, options, message):
     assert message in ledger.refused_tool("trace", "export", *options)
 
 
+def test_a_device_is_not_gone_on_with(ledger):
+    said = ledger.refused_tool("trace", "export", "--output", "/dev/full", "--resume")
+    assert "/dev/full is no file" in said
+
+
 def test_csv_has_a_row_for_each_segment(ledger):
     rows = list(csv.DictReader(io.StringIO(export(ledger, "--format", "csv"))))
     # 100 requests of three segments, 200 of two.
@@ -189,6 +194,7 @@ def peak_bytes(tool, path):
             peak = max([peak] + [int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")])
         except (FileNotFoundError, ProcessLookupError):
             pass
+        # Often enough to see the peak of a short run.
         time.sleep(0.005)
     assert process.returncode == 0
     return peak, time.monotonic() - began

@@ -13,9 +13,8 @@ import httpx
 import pytest
 
 from budgets import SCRIPT
-
-HOUR = "'2026-10-25T10:00Z'::timestamptz"
-
+from metering import fill
+from servers import wait_for
 
 @pytest.fixture
 def stack(make_stack):
@@ -26,28 +25,6 @@ def reader(stack, tenant="acme"):
     """A key of a tenant that may read usage."""
     return json.loads(
         stack.gateway.tool("key", "create", "--tenant", tenant, "--scope", "usage.read", "--json"))["key"]
-
-
-def fill(stack, tenant="acme", hours=3, tags="", model="relay"):
-    """One row for each hour from 10:00 UTC: 2 requests of 1.3 s, 10 SLM and 30 LLM tokens, $ 0.000000000005.
-
-    A latency of 1300 ms is in bucket 1 + floor(4 * log2(1300)) = 42, one of 200 ms in bucket 31.
-    """
-    stack.database.server.psql(stack.database.name, f"""
-        INSERT INTO usage_requests
-        SELECT t.id, {HOUR} + make_interval(hours => h), k.id, '{model}', 'relay', $tags${tags}$tags$, 2, 1, 0, 3, 40,
-            2 * latency_unit(42), 2 * latency_unit(31)
-        FROM tenants t, generate_series(0, {hours - 1}) h,
-            LATERAL (SELECT id FROM api_keys WHERE tenant_id = t.id ORDER BY id LIMIT 1) k WHERE t.name = '{tenant}';
-        INSERT INTO usage_segments
-        SELECT u.tenant_id, u.hour, u.key_id, u.model, u.policy, u.tags, r.role, r.role || '-0', 'm', 2, r.tokens, 1, 100,
-            20, 0, r.cost, 0
-        FROM usage_requests u, (VALUES ('slm', 10, 2), ('llm', 30, 3)) AS r (role, tokens, cost)
-        WHERE u.model = '{model}' AND u.tenant_id = (SELECT id FROM tenants WHERE name = '{tenant}')
-            AND u.tags = $tags${tags}$tags$;
-        INSERT INTO usage_refusals
-        SELECT DISTINCT tenant_id, hour, key_id, model, 'rate_limit_exceeded', 7 FROM usage_requests u
-        WHERE tenant_id = (SELECT id FROM tenants WHERE name = '{tenant}') ON CONFLICT DO NOTHING;""")
 
 
 def ask(stack, key, **parameters):
@@ -126,7 +103,9 @@ def test_a_slow_database_is_503_one_tenant_has_two_reports_at_a_time_and_the_loo
     threads = [threading.Thread(target=lambda: answers.append(ask(stack, key))) for _ in range(2)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    wait_for(lambda: stack.database.rows(
+        "SELECT count(*) = 2 AS both FROM pg_locks WHERE relation = 'usage_requests'::regclass AND NOT granted")[0]["both"],
+        5, "the reports do not wait for the lock")
     began = time.monotonic()
     third = ask(stack, key)
     assert (third.status_code, third.json()["error"]["code"]) == (429, "rate_limit_exceeded")

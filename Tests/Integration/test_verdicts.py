@@ -56,6 +56,15 @@ def test_one_verdict_is_kept(stack):
     assert [(item["source"], item["verdict"]) for item in line["verdicts"]] == [("people", 0.0), ("tests", 0.5)]
 
 
+def test_a_note_does_not_move_the_operators_cursor(stack):
+    request = ask(stack).headers["x-request-id"]
+    # Escape, a control of the second block, and a mark that turns the direction of text around.
+    assert judge(stack, {"request_id": request, "verdict": 1, "source": "tests", "note": "\x1b[2J\x9b1A\u202ea\nb"}).is_success
+    listed = stack.gateway.tool("verdict", "list", "--request", request)
+    assert listed.splitlines()[1].endswith("yes      [2J 1A a b")
+    assert "\x1b" not in stack.gateway.tool("verdict", "list", "--request", request, "--json")
+
+
 def test_a_tenant_judges_its_own_requests_only(stack):
     stack.gateway.tool("tenant", "create", "globex")
     theirs = stack.gateway.create_key("globex")

@@ -55,12 +55,15 @@ def fill(tool, count, step_ms=1000, tenant="acme"):
             CASE s.role WHEN 'llm' THEN 7 END, CASE s.role WHEN 'slm' THEN 20 + n % 5 END,
             CASE s.role WHEN 'slm' THEN n % 5 END, s.tokens, s.command, 'reported', 'counted',
             CASE s.seq WHEN 0 THEN 'call' ELSE 'stop' END, at + s.seq * interval '1.5 ms', 1234, 98765 + n % 10,
-            CASE WHEN n % 17 = 0 THEN 'a "quoted", text' END, NULL, p.id,
-            cost_of(p, CASE s.role WHEN 'slm' THEN 20 + n % 5 END, CASE s.role WHEN 'slm' THEN n % 5 END, NULL, s.tokens)
+            CASE WHEN n % 17 = 0 THEN 'a "quoted", text' END, NULL, p.price,
+            cost_of(p.input, p.cached_input, p.cache_write, p.output, p.request, CASE s.role WHEN 'slm' THEN 20 + n % 5 END,
+                CASE s.role WHEN 'slm' THEN n % 5 END, NULL, s.tokens)
         FROM made m CROSS JOIN LATERAL (VALUES
             (0, 'slm', 'small', 10, CASE WHEN calls THEN 4 ELSE 0 END), (1, 'llm', 'large', 7, 0),
             (CASE WHEN calls THEN 2 ELSE 1 END, 'slm', 'small', 5, 0)) AS s (seq, role, model, tokens, command)
-        LEFT JOIN LATERAL price_at(s.model, s.model || '-1', at) p ON true WHERE calls OR s.role = 'slm';
+        LEFT JOIN price_spans(ARRAY['small', 'large'], ARRAY['small-1', 'large-1']) p
+            ON p.model = s.model AND at >= p.since AND at < p.until
+        WHERE calls OR s.role = 'slm';
         INSERT INTO verdicts (request_id, tenant_id, source, verdict, judged_at, note)
         SELECT m.id, t.id, v.source, v.verdict, at + v.later * interval '1 ms', 'n' || n
         FROM made m, tenants t, (VALUES ('tests', 0::float8, 1), ('tests', 1, 2.5), ('people', 0.25, 1)) AS v (source, verdict, later)

@@ -43,11 +43,4 @@ import Testing
             #expect(throws: CSVRecords.Fault(line: line, what: what)) { try records(text, by: size) }
         }
     }
-
-    @Test(arguments: [
-        ("", ""), ("a b", "a b"), ("a,b", "\"a,b\""), ("say \"x\"", "\"say \"\"x\"\"\""), ("a\r\nb", "a  b"),
-    ])
-    func `a field is quoted where it has to be`(text: String, written: String) {
-        #expect(CSVRecords.field(text) == written)
-    }
 }

@@ -63,7 +63,8 @@ import Testing
             "I10",
             """
             UPDATE gateways SET heartbeat_at = now() - interval '1 hour';
-            INSERT INTO gateways VALUES (gen_random_uuid(), 'other', '0', 'live', now() - interval '1 hour', now())
+            INSERT INTO gateways
+            VALUES (gen_random_uuid(), 'other', '0', 'live', now() - interval '1 hour', now() + interval '1 hour')
             """
         ),
         // Nobody was there to close them.
@@ -89,6 +90,24 @@ import Testing
         let findings = try await audit(tenant: nil)
         #expect(Set(findings.filter { $0.count ?? 0 > 0 }.map(\.invariant.name)) == Set(found))
         #expect(findings.allSatisfy { $0.count == 0 || !$0.samples.isEmpty })
+    }
+
+    @Test(arguments: [
+        "UPDATE usage_requests SET calls = calls + 1", "UPDATE usage_requests SET failed = failed + 1",
+        "UPDATE usage_requests SET llm_tokens = llm_tokens + 1, slm_tokens = slm_tokens - 1",
+        "UPDATE usage_requests SET cost_pico = cost_pico + 1", "DELETE FROM usage_requests",
+        "UPDATE usage_segments SET cached_tokens = cached_tokens + 1", "DELETE FROM usage_segments WHERE role = 'llm'",
+        "UPDATE usage_request_days SET durations = durations + 1", "DELETE FROM usage_request_days",
+        "UPDATE usage_request_days SET day = day - interval '1 day'",
+        "UPDATE usage_segment_days SET unpriced = unpriced + 1", "UPDATE usage_segment_days SET upstream = 'other'",
+        "INSERT INTO usage_segment_days SELECT tenant_id, day - interval '1 day', key_id, model, policy, tags, role, "
+            + "upstream, upstream_model, 1, 1, 1, 1, 1, 1, 1, 1 FROM usage_segment_days",
+    ])
+    func `sums by the hour and by the day that differ are found`(damage: String) async throws {
+        try database.sql("SELECT compact_usage()")
+        #expect(try database.broken() == "")
+        try database.sql(damage)
+        #expect(try database.broken() == "I8")
     }
 
     @Test func `an audit of another tenant does not see it`() async throws {

@@ -61,6 +61,8 @@ import Testing
                 UNION ALL SELECT 'verdicts' FROM verdicts WHERE tenant_id = '\(tenant)' AND note LIKE '%\(word)%'
                 UNION ALL SELECT 'usage' FROM usage_of_requests WHERE tenant_id = '\(tenant)' AND tags LIKE '%\(word)%'
                 UNION ALL SELECT 'usage' FROM usage_of_segments WHERE tenant_id = '\(tenant)' AND tags LIKE '%\(word)%'
+                UNION ALL SELECT 'usage' FROM usage_request_days WHERE tenant_id = '\(tenant)' AND tags LIKE '%\(word)%'
+                UNION ALL SELECT 'usage' FROM usage_segment_days WHERE tenant_id = '\(tenant)' AND tags LIKE '%\(word)%'
                 UNION ALL SELECT 'values' FROM tag_values WHERE tenant_id = '\(tenant)' AND value LIKE '%\(word)%'
                 UNION ALL SELECT 'letters' FROM dead_letters WHERE record LIKE '%\(tenant)%' AND record LIKE '%\(word)%'
                 UNION ALL SELECT 'forgettings' FROM forgettings f WHERE f::text LIKE '%\(word)%') p
@@ -86,6 +88,8 @@ import Testing
         #expect(try database.broken() == "")
         try database.sql("SELECT compact_usage()")
         #expect(try database.broken() == "")
+        // Added up, the days have all five requests again.
+        #expect(try database.sql("SELECT sum(requests), sum(durations) FROM usage_request_days") == before)
         #expect(
             try database.sql(
                 "SELECT encode(user_sha256, 'hex'), actor, reason, finished_at IS NOT NULL FROM forgettings")

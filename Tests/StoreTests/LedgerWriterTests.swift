@@ -110,6 +110,10 @@ import Testing
         Poison(testDescription: "a count over 9e15", sqlState: "23514") { $0.segments[1].generatedTokens = Int.max },
         Poison(testDescription: "the same segment twice", sqlState: "23505") { $0.segments.append($0.segments[0]) },
         Poison(testDescription: "a propensity that is no number", sqlState: "23514") { $0.propensity = .nan },
+        Poison(testDescription: "ten megabytes in what an index holds", sqlState: "54000") {
+            let part = String(repeating: "x", count: 10 << 20)
+            $0.payloads = [PayloadRecord(part: part, sha256: SHA256.digest([1]), body: nil)]
+        },
         Poison(testDescription: "a digest that is too short", sqlState: "23514") {
             $0.payloads = [PayloadRecord(part: "prompt", sha256: [1], body: nil)]
         },
@@ -147,11 +151,35 @@ import Testing
         var record = fixture.record(1)
         record.segments[0].error = "a\u{0}b"
         record.model = "\u{0}"
+        record.tags = [RequestTag(key: "user", value: "a\u{0}b")]
         let acknowledged = Acknowledgements()
         writer.append(record) { acknowledged.add($0) }
         #expect(await writer.flush(within: .seconds(20)))
         #expect(acknowledged[.committed] == 1)
         #expect(try server.sql("SELECT error FROM segments WHERE seq = 0", on: database) == "a\u{FFFD}b")
+        #expect(try server.sql("SELECT tags ->> 'user' FROM requests", on: database) == "a\u{FFFD}b")
+    }
+
+    @Test func `a tag of ten megabytes is kept, and counted as other`() async throws {
+        try server.sql(
+            "INSERT INTO tenants (id, name, created_at, tag_keys) VALUES ('\(fixture.tenant)', 'acme', now(), '{user}')",
+            on: database)
+        let writer = try writer()
+        defer { writer.stop() }
+        let acknowledged = Acknowledgements()
+        // 128 bytes are told apart, 129 are not.
+        for (number, count) in [10 << 20, 128, 129].enumerated() {
+            var record = fixture.record(number)
+            record.tags = [RequestTag(key: "user", value: String(repeating: "x", count: count))]
+            writer.append(record) { acknowledged.add($0) }
+        }
+        #expect(await writer.flush(within: .seconds(20)))
+        #expect(acknowledged[.committed] == 3)
+        try server.sql("SELECT compact_usage()", on: database)
+        let kept = "SELECT length(tags ->> 'user') FROM requests ORDER BY 1"
+        #expect(try server.sql(kept, on: database) == "128\n129\n10485760")
+        let counted = "SELECT length(tags::jsonb ->> 'user'), requests FROM usage_requests ORDER BY 1"
+        #expect(try server.sql(counted, on: database) == "5|2\n128|1")
     }
 
     @Test func `an error that is not the data's is waited out, and nothing is dropped`() async throws {

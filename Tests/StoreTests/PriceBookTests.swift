@@ -185,7 +185,7 @@ import Testing
     }
 
     @Test func `the simulated book costs what the real one does`() async throws {
-        // The same tokens through price_at and cost_of, which is how the ledger finds costs.
+        // The same tokens through price_spans and cost_of, as the ledger's statement finds costs.
         try fill()
         let book = [
             Self.price("big", "2025-01-01"),
@@ -198,9 +198,10 @@ import Testing
             """
             SELECT count(*), sum(c.cost), count(*) FILTER (WHERE c.cost IS NULL)
             FROM requests r JOIN segments s ON s.request_id = r.id
-            LEFT JOIN LATERAL price_at(s.model, s.upstream, r.started_at) p ON true
-            CROSS JOIN LATERAL cost_of(p, s.prompt_tokens, s.cached_tokens, s.cache_write_tokens, s.generated_tokens)
-                AS c (cost)
+            LEFT JOIN LATERAL price_spans(ARRAY[s.model], ARRAY[s.upstream]) p
+                ON p.since <= r.started_at AND r.started_at < p.until
+            CROSS JOIN LATERAL cost_of(p.input, p.cached_input, p.cache_write, p.output, p.request, s.prompt_tokens,
+                s.cached_tokens, s.cache_write_tokens, s.generated_tokens) AS c (cost)
             WHERE r.started_at >= '2026-01-01Z' AND r.started_at < '2026-02-01Z'
             """
         ).split(separator: "|")

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// `price_at` and `cost_of`: which price holds, and what an attempt costs by it.
+/// `price_spans` and `cost_of`, from which the ledger has its costs: which price holds, and what an attempt costs.
 @Suite struct PriceFunctionTests {
     let database: MeteredDatabase
 
@@ -18,10 +18,24 @@ import Testing
             """)
     }
 
+    /// What the ledger's statement does: the spans of a model at an upstream, of them the one that holds the moment.
+    private static func span(_ model: String, _ upstream: String, at moment: String) -> String {
+        "price_spans(ARRAY['\(model)'], ARRAY['\(upstream)']) p WHERE p.since <= '\(moment)' AND p.until > '\(moment)'"
+    }
+
     /// The input price that holds; empty when there is none.
     private func held(_ model: String = "m", _ upstream: String = "u", at moment: String) throws -> String {
         try database.sql(
-            "SELECT coalesce(input::text, 'unpriced') FROM price_at('\(model)', '\(upstream)', '\(moment)')")
+            "SELECT coalesce(p.input::text, 'unpriced') FROM \(Self.span(model, upstream, at: moment))")
+    }
+
+    /// What an attempt costs by that price; `tokens` are prompt, cached, written, generated.
+    private func cost(_ tokens: String, at moment: String) throws -> String {
+        try database.sql(
+            """
+            SELECT coalesce(cost_of(p.input, p.cached_input, p.cache_write, p.output, p.request, \(tokens))::text, 'NULL')
+            FROM \(Self.span("m", "u", at: moment))
+            """)
     }
 
     @Test func `the latest price that has begun holds`() throws {
@@ -49,6 +63,20 @@ import Testing
         #expect(try held("m", "elsewhere", at: "2026-03-01Z") == "3")
     }
 
+    @Test func `several models at several upstreams have their spans each`() throws {
+        try price("m", from: "2026-01-01Z", input: 1)
+        try price("m", "u", from: "2026-02-01Z", input: 20)
+        try price("n", from: "2026-03-01Z", input: 300)
+        let spans = try database.sql(
+            """
+            SELECT model, upstream, input, to_char(since AT TIME ZONE 'UTC', 'MM'), CASE WHEN until < 'infinity'
+                THEN to_char(until AT TIME ZONE 'UTC', 'MM') ELSE '-' END
+            FROM price_spans(ARRAY['m', 'm', 'n', 'm', 'o'], ARRAY['u', 'v', 'u', 'u', 'u']) ORDER BY 1, 2, 4
+            """)
+        // A pair that is named twice has its spans once; o has no price.
+        #expect(spans == "m|u|1|01|02\nm|u|20|02|-\nm|v|1|01|-\nn|u|300|03|-")
+    }
+
     @Test func `from a date on a model can be unpriced, and at one upstream alone`() throws {
         try price(from: "2026-01-01Z", input: 1)
         try price("m", "u", from: "2026-02-01Z", input: nil)
@@ -60,8 +88,7 @@ import Testing
         #expect(try held("m", "elsewhere", at: "2026-03-01Z") == "unpriced")
         #expect(try held("m", "elsewhere", at: "2026-04-01Z") == "4")
         #expect(try held(at: "2026-04-01Z") == "unpriced")
-        let cost = "SELECT cost_of(p, 10, 0, 0, 1) IS NULL FROM price_at('m', 'u', '2026-05-01Z') p"
-        #expect(try database.sql(cost) == "t")
+        #expect(try cost("10, 0, 0, 1", at: "2026-05-01Z") == "NULL")
     }
 
     /// Prices in the order input, cached input, cache write, output, request; tokens as prompt, cached, written,
@@ -110,14 +137,14 @@ import Testing
             INSERT INTO prices (model, effective_from, input, cached_input, cache_write, output, request, actor, reason)
             VALUES ('m', '2026-01-01Z', \(prices), 'tester', '')
             """)
-        let found = try database.sql(
-            "SELECT coalesce(cost_of(p, \(tokens))::text, 'NULL') FROM price_at('m', 'u', '2026-01-01Z') p")
-        #expect(found == cost)
+        #expect(try self.cost(tokens, at: "2026-01-01Z") == cost)
     }
 
     @Test func `where there is no price there is no cost`() throws {
-        #expect(try database.sql("SELECT cost_of(NULL::prices, 100, NULL, NULL, 7) IS NULL") == "t")
-        #expect(try database.sql("SELECT cost_of(NULL::prices, NULL, NULL, NULL, 0)") == "0")
+        // No span: the ledger joins none, so that all of the price is NULL.
+        let none = "SELECT cost_of(NULL, NULL, NULL, NULL, NULL, "
+        #expect(try database.sql(none + "100, NULL, NULL, 7) IS NULL") == "t")
+        #expect(try database.sql(none + "NULL, NULL, NULL, 0)") == "0")
     }
 
     @Test(arguments: [

@@ -42,13 +42,13 @@ import Testing
                 cache_write_tokens, generated_tokens, command_tokens, source, command_source, finish, started_at,
                 duration_us, price_id, cost_pico)
             SELECT asked, 0, seq, 1, role, name, 'u', prompt, cached, written, generated, 0, 'reported', 'counted',
-                'stop', at, 1, p.id,
+                'stop', at, 1, p.price,
                 CASE WHEN prompt IS NULL AND generated = 0 THEN 0 WHEN prompt IS NULL THEN NULL ELSE
                     (prompt - coalesce(cached, 0) - coalesce(written, 0)) * p.input
                     + coalesce(cached, 0) * coalesce(p.cached_input, p.input)
                     + coalesce(written, 0) * coalesce(p.cache_write, p.input)
                     + generated * p.output + coalesce(p.request, 0) END
-            FROM (SELECT) d LEFT JOIN price_at(name, 'u', at) p ON true
+            FROM (SELECT) d LEFT JOIN price_spans(ARRAY[name], ARRAY['u']) p ON at >= p.since AND at < p.until
         $$;
         """
 

@@ -62,27 +62,10 @@ struct UsageFixture: Sendable {
 
                 """
         }
-        for (number, cell) in cells.enumerated() {
-            let isDelta = number.isMultiple(of: 5) || number >= 192
-            let tags = cell.team.map { "{\"team\": \"\($0 == "a" ? "a" : "b\\\"c")\"}" } ?? ""
-            let head =
-                "'\(tenantID(cell.tenant))', '2026-10-23Z'::timestamptz + interval '\(cell.hour) hours', "
-                + "'\(keyID(cell.key))', '\(cell.model)'"
-            let histogram = cell.buckets.map { "\($0.value) * latency_unit(\($0.key))" }.joined(separator: " + ")
-            sql +=
-                "INSERT INTO \(isDelta ? "usage_request_deltas" : "usage_requests") VALUES (\(head), '\(cell.policy)', "
-            sql += "'\(tags)', 3, 1, \(number % 2), \(number), 9, \(histogram), \(histogram));\n"
-            for segment in cell.segments {
-                sql += "INSERT INTO \(isDelta ? "usage_segment_deltas" : "usage_segments") VALUES (\(head), "
-                sql +=
-                    "'\(cell.policy)', '\(tags)', '\(segment.role)', '\(segment.upstream)', '\(segment.upstreamModel)', 1, "
-                sql += "\(segment.tokens), 2, 50, 10, 1, \(segment.costPico), \(segment.unpriced));\n"
-            }
-            guard cell.refused > 0 else { continue }
-            sql += "INSERT INTO usage_refusals VALUES (\(head), 'rate_limit_exceeded', \(cell.refused)) "
-            sql +=
-                "ON CONFLICT (tenant_id, hour, key_id, model, code) DO UPDATE SET requests = usage_refusals.requests + \(cell.refused);\n"
-        }
+        let isDelta = { (number: Int) in number.isMultiple(of: 5) || number >= 192 }
+        sql += cells.indices.filter { !isDelta($0) }.map(insertions).joined()
+        sql += "SELECT compact_usage();\n"
+        sql += cells.indices.filter(isDelta).map(insertions).joined()
         let script = sql
         try await onLoop { actor in
             let database = try await PostgresConnection.connect(
@@ -90,5 +73,27 @@ struct UsageFixture: Sendable {
             defer { database.close() }
             try await database.execute(script)
         }
+    }
+
+    /// What puts a cell into the tables that batches append to.
+    private static func insertions(_ number: Int) -> String {
+        let cell = cells[number]
+        let tags = cell.team.map { "{\"team\": \"\($0 == "a" ? "a" : "b\\\"c")\"}" } ?? ""
+        let head =
+            "'\(tenantID(cell.tenant))', '2026-10-23Z'::timestamptz + interval '\(cell.hour) hours', "
+            + "'\(keyID(cell.key))', '\(cell.model)'"
+        let histogram = cell.buckets.map { "\($0.value) * latency_unit(\($0.key))" }.joined(separator: " + ")
+        var sql = "INSERT INTO usage_request_deltas VALUES (\(head), '\(cell.policy)', "
+        sql += "'\(tags)', 3, 1, \(number % 2), \(number), 9, \(histogram), \(histogram));\n"
+        for segment in cell.segments {
+            sql += "INSERT INTO usage_segment_deltas VALUES (\(head), "
+            sql +=
+                "'\(cell.policy)', '\(tags)', '\(segment.role)', '\(segment.upstream)', '\(segment.upstreamModel)', 1, "
+            sql += "\(segment.tokens), 2, 50, 10, 1, \(segment.costPico), \(segment.unpriced));\n"
+        }
+        guard cell.refused > 0 else { return sql }
+        return sql + "INSERT INTO usage_refusals VALUES (\(head), 'rate_limit_exceeded', \(cell.refused)) "
+            + "ON CONFLICT (tenant_id, hour, key_id, model, code) DO UPDATE SET requests = usage_refusals.requests + "
+            + "\(cell.refused);\n"
     }
 }

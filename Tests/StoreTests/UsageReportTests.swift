@@ -53,6 +53,14 @@ import Testing
         Question(by: "tenant", filters: [.role: ["llm"]]), Question(by: "key", filters: [.upstream: ["u0-1", "u0-2"]]),
         Question(by: "policy", filters: [.upstreamModel: ["small-1"]]), Question(by: "tenant", hours: 10..<11),
         Question(by: "tenant", filters: [.model: ["nobody's"]]),
+        // Whole days of UTC with ragged ends, and such that another zone's days cut.
+        Question(by: "tenant", hours: 5..<91), Question(by: "role,day", hours: 23..<73),
+        Question(by: "key,policy", ahead: 2, hours: 1..<70), Question(by: "upstream,day", ahead: 2, hours: 3..<66),
+        // So few of each kind that some have nothing but hours of a day that moves.
+        Question(by: "key,model,policy,day,tag:team", ahead: 2, hours: 0..<48),
+        Question(by: "upstream_model,policy,day,key", filters: [.tag("team"): ["a"]], ahead: 2, hours: 0..<48),
+        Question(by: "month,tag:team", ahead: 2, hours: 0..<48), Question(by: "model", hours: 24..<48),
+        Question(by: "tenant", filters: [.role: ["slm"], .tag("team"): ["a"]], hours: 20..<80),
     ]
 
     @Test func `a report is the sum of its cells`() async throws {
@@ -62,6 +70,66 @@ import Testing
         #expect(try server.sql("SELECT compact_usage() > 0", on: database) == "t")
         for before in reports { #expect(try await report(before.query) == before) }
     }
+
+    @Test func `whole days are read as days, and the hours at their sides as hours`() async throws {
+        // Each table says something else here; a report tells which it has read.
+        try server.sql(
+            """
+            TRUNCATE usage_requests, usage_request_days, usage_segments, usage_segment_days, usage_request_deltas,
+                usage_segment_deltas, usage_refusals;
+            CREATE TEMPORARY TABLE who AS SELECT '\(UsageFixture.tenantID(0))'::uuid AS tenant,
+                '\(UsageFixture.keyID(0))'::uuid AS key, '2026-10-23Z'::timestamptz AS start;
+            INSERT INTO usage_requests
+                SELECT tenant, start + h * interval '1 hour', key, 'm', 'p', '', 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0
+                FROM who, generate_series(0, 95) h;
+            INSERT INTO usage_segments
+                SELECT tenant, start + h * interval '1 hour', key, 'm', 'p', '', 'llm', 'u', 'l', 1, 10, 0, 0, 0, 0, 0, 0
+                FROM who, generate_series(0, 95) h;
+            INSERT INTO usage_request_days
+                SELECT tenant, start + d * interval '1 day', key, 'm', 'p', '', 24, 0, 0, 0, 0, 0, 0, 0, 1000, 0, 0, 0, 0, 0, 0
+                FROM who, generate_series(0, 3) d;
+            INSERT INTO usage_segment_days
+                SELECT tenant, start + d * interval '1 day', key, 'm', 'p', '', 'llm', 'u', 'l', 24, 100000, 0, 0, 0, 0, 0, 0
+                FROM who, generate_series(0, 3) d
+            """, on: database)
+        for part in Self.parts {
+            var query = UsageQuery(dimensions: try UsageDimension.list(part.by, parameter: "by"), zone: part.zone)
+            query.from = .instant(Self.moment(part.hours.lowerBound))
+            query.to = .instant(Self.moment(part.hours.upperBound))
+            let found = try await report(query).rows.map(\.sums.llmTokens)
+            #expect(found == part.tokens, "\(part.by) \(part.zone) \(part.hours)")
+        }
+    }
+
+    struct Part: Sendable {
+        let by: String
+        var zone = "UTC"
+        let hours: Swift.Range<Int>
+        /// Of each row.
+        let tokens: [Int]
+    }
+
+    /// An hour has one LLM token and a day 1,000; in the tables of segments 10 and 100,000.
+    static let parts = [
+        // Four days; 19 hours, two days and 5 hours; hours alone, also across midnight; a day alone.
+        Part(by: "tenant", hours: 0..<96, tokens: [4000]), Part(by: "tenant", hours: 5..<77, tokens: [2024]),
+        Part(by: "tenant", hours: 2..<22, tokens: [20]), Part(by: "tenant", hours: 23..<25, tokens: [2]),
+        Part(by: "month", hours: 24..<48, tokens: [1000]), Part(by: "day", hours: 5..<77, tokens: [19, 1000, 1000, 5]),
+        Part(by: "hour", hours: 0..<48, tokens: [Int](repeating: 1, count: 48)),
+        Part(by: "role", hours: 5..<77, tokens: [200_240]),
+        Part(by: "day,upstream", hours: 24..<49, tokens: [100_000, 10]),
+        // Where no days are told apart, those of UTC serve for any zone.
+        Part(by: "key", zone: "Europe/Berlin", hours: 0..<96, tokens: [4000]),
+        // Berlin's 24th begins at 22:00 of the 23rd: two hours move to it, and two of its own move on. The 25th has 25
+        // hours, so that only one moves on; of the 27th there is that one.
+        Part(by: "day", zone: "Europe/Berlin", hours: 0..<96, tokens: [998, 1000, 1001, 1000, 1]),
+        // London is an hour ahead until the 25th, which therefore has one hour more; nothing moves to the 26th.
+        Part(by: "day", zone: "Europe/London", hours: 0..<96, tokens: [999, 1000, 1001, 1000]),
+        // Auckland is 13 hours ahead: its days begin at 11:00, and the 11 hours before that belong to the day before.
+        Part(by: "day", zone: "Pacific/Auckland", hours: 24..<72, tokens: [11, 1000, 989]),
+        // New York is 4 hours behind: its days begin at 04:00.
+        Part(by: "day,role", zone: "America/New_York", hours: 0..<48, tokens: [40, 100_000, 99_960]),
+    ]
 
     private func check(_ question: Question) async throws -> UsageReport {
         let dimensions = try UsageDimension.list(question.by, parameter: "by")
