@@ -12,8 +12,8 @@ enum AnswerChange: Equatable {
     /// What becomes of a call.
     enum Effect: Equatable {
         case same
-        /// It is made, and so many tokens come of it.
-        case changed(Extent)
+        /// It is made, and so many tokens come of it; whether it is cut for certain.
+        case changed(Extent, isCut: Bool)
         /// It is not made.
         case refused
         /// It was refused, or nobody was called; now it may be made, with at most so many tokens.
@@ -43,7 +43,7 @@ enum AnswerChange: Equatable {
             if limits.budgetsRefuse, wanted > asked { return .perhaps(wanted) }
             // An end of its own, a failure or a full window comes at the same place under a larger limit.
             guard call.finish == .length, call.tokens >= granted else { return .same }
-            return .changed(Extent(Int128(call.tokens), Int128(wanted)))
+            return .changed(Extent(Int128(call.tokens), Int128(wanted)), isCut: false)
         }
     }
 
@@ -55,7 +55,7 @@ enum AnswerChange: Equatable {
         if (call.granted ?? asked) <= most { return .same }
         if most == 0 { return .refused }
         if call.tokens < most || (call.tokens == most && call.finish == .length) { return .same }
-        return .changed(Extent(most))
+        return .changed(Extent(most), isCut: call.tokens > most)
     }
 }
 
@@ -71,11 +71,14 @@ struct AnswerCut: Equatable {
     var restTokens = Int.max
     /// Whether commands are forbidden from here on.
     var isForbidden = false
+    /// Whether a call is cut, refused or forbidden for certain.
+    var isDegraded = false
 
     static func == (left: AnswerCut, right: AnswerCut) -> Bool {
         left.end == right.end && left.call?.index == right.call?.index && left.call?.tokens == right.call?.tokens
             && left.calls == right.calls && left.callTokens == right.callTokens
             && left.restTokens == right.restTokens && left.isForbidden == right.isForbidden
+            && left.isDegraded == right.isDegraded
     }
 }
 
@@ -152,9 +155,14 @@ private struct AnswerWalk {
     ) throws(SimulationError) -> AnswerCut? {
         let segment = request.segments[index]
         let isCommand = segment.finish == .call || segment.finish == .malformed || segment.finish == .forbidden
+        let next = index + 1 < range.upperBound ? request.segments[index + 1].role : nil
         if case .calls(let most) = change, most < limits.calls, turns >= most {
             if behindLimit == nil { behindLimit = index }
-            if isCommand, let behindLimit { return AnswerCut(end: behindLimit, isForbidden: true) }
+            if isCommand, let behindLimit {
+                // A malformed command and n = 0 called nobody.
+                let isCall = segment.finish == .call && next == .llm
+                return AnswerCut(end: behindLimit, isForbidden: true, isDegraded: isCall)
+            }
         }
         guard segment.finish == .call else { return nil }
         turns += 1
@@ -164,7 +172,6 @@ private struct AnswerWalk {
                 "request \(request.id) has \(turns) commands in one answer, the limit is said to be \(limits.calls): "
                     + "give the largest max_calls under which the trace was made")
         }
-        let next = index + 1 < range.upperBound ? request.segments[index + 1].role : nil
         guard next != .llm, case .fixed(let tokens) = change, writer != .fixed else { return nil }
         // n was 0: nobody was called, and under another n somebody would be.
         return perhaps(min(tokens, limits.callTokens), from: index + 1)
@@ -188,10 +195,10 @@ private struct AnswerWalk {
     func cut(_ effect: AnswerChange.Effect, at index: Int) -> AnswerCut? {
         switch effect {
         case .same: return nil
-        case .refused: return AnswerCut(end: index, isForbidden: true)
+        case .refused: return AnswerCut(end: index, isForbidden: true, isDegraded: true)
         case .perhaps(let tokens): return perhaps(tokens, from: index)
-        case .changed(let tokens):
-            var cut = AnswerCut(end: index, call: (index, tokens))
+        case .changed(let tokens, let isCut):
+            var cut = AnswerCut(end: index, call: (index, tokens), isDegraded: isCut)
             cut.calls = limits.calls - turns
             cut.callTokens = callTokens
             // The cap of the answer is used up to the last token.

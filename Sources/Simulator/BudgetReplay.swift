@@ -12,8 +12,8 @@ struct BudgetReplay: Equatable {
         var requests = 0
         /// LLM tokens; two ends where a call that the log refused might have been made.
         var used = Extent.zero
-        var refused = 0
-        var degraded = 0
+        var refused = Extent.zero
+        var degraded = Extent.zero
         /// Microseconds; when it was certainly used up.
         var exhausted: Int64?
     }
@@ -69,8 +69,8 @@ struct BudgetReplay: Equatable {
             var period = periods[key] ?? Period()
             period.requests += 1
             period.used += result[.llmTokens]
-            if result[.refused].high > 0 { period.refused += 1 }
-            if result[.degraded].high > 0 { period.degraded += 1 }
+            period.refused += result[.refused]
+            period.degraded += result[.degraded]
             let limit = Int128(rules[key.rule].tokens)
             if period.exhausted == nil, period.used.low >= limit { period.exhausted = request.arrived.microseconds }
             periods[key] = period
@@ -148,8 +148,10 @@ struct BudgetReplay: Equatable {
         for (key, period) in periods.sorted(by: { $0.key < $1.key }) {
             writer.put(key.tenant)
             for value in [Int128(key.rule), Int128(key.start), Int128(period.requests)] { writer.put(value) }
-            for value in [period.used.low, period.used.high] { writer.put(value) }
-            for value in [period.refused, period.degraded, period.exhausted == nil ? 0 : 1] { writer.put(value) }
+            for extent in [period.used, period.refused, period.degraded] {
+                for value in [extent.low, extent.high] { writer.put(value) }
+            }
+            writer.put(period.exhausted == nil ? 0 : 1)
             writer.put(Int128(period.exhausted ?? 0))
         }
     }
@@ -162,8 +164,8 @@ struct BudgetReplay: Equatable {
             var period = Period()
             period.requests = try reader.int()
             period.used = Extent(try reader.number(), try reader.number())
-            period.refused = try reader.int()
-            period.degraded = try reader.int()
+            period.refused = Extent(try reader.number(), try reader.number())
+            period.degraded = Extent(try reader.number(), try reader.number())
             let isExhausted = try reader.int() == 1
             let moment = Int64(try reader.int())
             if isExhausted { period.exhausted = moment }

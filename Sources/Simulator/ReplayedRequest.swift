@@ -11,7 +11,7 @@ enum Quantity: Int, CaseIterable {
     case callShare
     /// 1 if the request was refused whole.
     case refused
-    /// 1 if a call was cut or refused by the policy.
+    /// 1 if a call was refused, or one was cut or forbidden by the policy.
     case degraded
 
     static let shareScale: Int128 = 1_000_000_000_000

@@ -116,8 +116,12 @@ struct RequestReplay {
     ) throws(SimulationError) -> ReplayedRequest {
         var result = ReplayedRequest(costModels: tables.count)
         var isCut = false
+        var degraded = Extent.zero
         for range in answers {
-            guard let cut = try cut(range, result[.llmTokens].low) else {
+            let cut = try cut(range, result[.llmTokens].low)
+            let kept = request.segments[range.lowerBound..<(cut?.end ?? range.upperBound)]
+            if cut?.isDegraded ?? false || kept.contains(where: \.finish.isRefused) { degraded.low = 1 }
+            guard let cut else {
                 add(range, to: &result)
                 continue
             }
@@ -128,11 +132,11 @@ struct RequestReplay {
         result[.correct] = Extent(verdict ?? 0)
         if isCut {
             result.isReplayable = false
-            result[.degraded] = Extent(1)
+            // The breaker may refuse what follows.
+            degraded.high = 1
             if verdict != nil { result[.correct] = Extent(0, 1_000_000) }
-        } else {
-            result[.degraded] = Extent(request.segments.contains { $0.finish.isRefused } ? 1 : 0)
         }
+        result[.degraded] = Extent(degraded.low, max(degraded.low, degraded.high))
         result.close()
         return result
     }
@@ -183,7 +187,10 @@ struct RequestReplay {
             let rest = Continuation(cut, 0..<0, self)
             result[.llmTokens] += Extent(0, rest.llmTokens)
             result[.calls] += Extent(0, Int128(rest.calls))
-            if rest.calls > 0 { result[.reached].high = 1 }
+            if rest.calls > 0 {
+                result[.reached].high = 1
+                result[.degraded].high = 1
+            }
             result[.slmTokens] += Extent(0, rest.slmTokens)
             for model in tables.indices { result.addCost(rest.cost(tables[model], self, 0..<0), model) }
         }

@@ -59,6 +59,8 @@ extension TraceSimulation {
             Report.Definition(
                 "cap per request", "on the calls of one answer together; an answer of the LLM alone is no call"),
             Report.Definition(
+                "degraded", "requests in which a call was refused, or was cut or forbidden by the policy"),
+            Report.Definition(
                 "answers that were not logged",
                 "are priced with the prompt_tokens of the request as their prompt"),
             Report.Definition("verdict of several answers", "their mean, to the millionth"),

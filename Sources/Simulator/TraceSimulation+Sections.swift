@@ -161,14 +161,17 @@ extension TraceSimulation {
         ])
         for (key, period) in replay.periods.sorted(by: { $0.key < $1.key }) {
             let rule = replay.rules[key.rule]
-            let used = Finding.bounded(
-                .whole(period.used.low), .whole(period.used.high), .tokens,
-                reason: "a call that the log refused might be made")
+            func count(_ extent: Extent, _ unit: Unit) -> Table.Cell {
+                .finding(
+                    .bounded(
+                        .whole(extent.low), .whole(extent.high), unit,
+                        reason: "a call that the log refused might be made, and what follows a cut was never written"))
+            }
             table.rows.append([
                 .text(key.tenant), .text(rule.window.rawValue),
                 .text(rule.window == .total ? "" : Timestamp(microseconds: key.start).rfc3339),
-                .count(rule.tokens, .tokens), .finding(used), .count(period.requests, .requests),
-                .count(period.refused, .requests), .count(period.degraded, .requests),
+                .count(rule.tokens, .tokens), count(period.used, .tokens), .count(period.requests, .requests),
+                count(period.refused, .requests), count(period.degraded, .requests),
                 period.exhausted.map { .text(Timestamp(microseconds: $0).rfc3339) } ?? .none,
             ])
         }

@@ -18,50 +18,99 @@ struct TestGenerator: RandomNumberGenerator {
     }
 }
 
-/// The replay against what really happens: the log is made by the real relay between scripted models, and so is the
-/// truth under each changed policy.
+/// The replay against what really happens under each changed policy, counted by a relay that is written a second time
+/// (`SlowRelay`, `SlowBudgets`); the log is made by the product's relay, and the two are held against each other.
 @Suite struct BruteForceTests {
     /// A request of a trace, with the world that it lives in.
     private struct Case {
         let world: ScriptedWorld
         let request: LoggedRequest
-        let choices: Int
+        /// How it was served.
+        let served: ScriptedWorld.Change
 
-        /// Totals under a change, counted here from the runs alone.
-        func truth(_ change: ScriptedWorld.Change) -> Truth {
-            Truth((0..<choices).map { world.run(change, choice: $0) })
+        /// The answers under a change, of the slow relay.
+        func runs(_ change: ScriptedWorld.Change) -> [SlowRelay.Run] {
+            (0..<request.choices).map { SlowRelay.run(world, effective(change), choice: $0) }
+        }
+
+        /// Limits on calls change nothing for what one model wrote alone.
+        private func effective(_ change: ScriptedWorld.Change) -> ScriptedWorld.Change {
+            switch (served, change) {
+            case (.slm, .fixed), (.llm, .fixed), (.none, _), (_, .slm), (_, .llm): change
+            default: served
+            }
+        }
+
+        func truth(_ change: ScriptedWorld.Change) -> SlowTotals { SlowTotals(runs(change)) }
+
+        /// With so many LLM tokens left in its budgets.
+        func truth(left: Int) -> SlowTotals {
+            switch served {
+            case .slm: return truth(.none)
+            case .llm:
+                let alone = truth(.none)
+                if alone.llmTokens <= left { return alone }
+                var totals = truth(.slm)
+                totals.degraded = 1
+                return totals
+            default:
+                var left = left
+                var runs: [SlowRelay.Run] = []
+                for choice in 0..<request.choices {
+                    runs.append(SlowRelay.run(world, .answerTokens(left), choice: choice))
+                    left -= runs[choice].llmTokens
+                }
+                return SlowTotals(runs)
+            }
+        }
+
+        /// One answer, by the product's relay and by the slow one.
+        func compare(_ change: ScriptedWorld.Change) {
+            for choice in 0..<request.choices {
+                let product = world.run(change, choice: choice)
+                let slow = SlowRelay.run(world, change, choice: choice)
+                let segments = slow.segments.enumerated().map { index, segment in
+                    LoggedSegment(
+                        role: segment.isLLM ? .llm : .slm, choice: choice, sequence: index,
+                        model: segment.isLLM ? "large" : "small", requested: segment.requested,
+                        granted: segment.granted, tokens: segment.tokens, commandTokens: segment.commandTokens,
+                        finish: LoggedSegment.Finish(segment.finish), inputTokens: segment.prompt)
+                }
+                #expect(product.segments == segments, "\(change)")
+                #expect(product.calls == slow.calls && product.verdict == slow.verdict, "\(change)")
+            }
         }
     }
 
-    /// What a run comes to, in the simulator's quantities.
-    struct Truth {
-        var calls = 0, reached = 0, llmTokens = 0, slmTokens = 0, correct = 0
-        /// Generated tokens; billed tokens; money at prices that differ in everything; the prompts of the LLM alone.
-        var costs = [0, 0, 0, 0]
+    /// A policy, and the answer of each request under it.
+    private struct Question {
+        let policy: Counterfactual
+        let truths: ([Case]) -> [SlowTotals]
 
-        init(_ runs: [ScriptedWorld.Run]) {
-            for run in runs {
-                calls += run.calls
-                llmTokens += run.llmTokens
-                slmTokens += run.slmTokens
-                correct += run.verdict
-                for segment in run.segments {
-                    guard let input = segment.inputTokens else { continue }
-                    if segment.role == .llm {
-                        reached = 1
-                        costs[3] += input
+        init(_ policy: Counterfactual, _ change: ScriptedWorld.Change) {
+            self.policy = policy
+            truths = { $0.map { $0.truth(change) } }
+        }
+
+        init(_ rules: [BudgetRule]) {
+            policy = .budgets(rules)
+            truths = { cases in
+                var budgets = SlowBudgets(rules)
+                return cases.map { item in
+                    let request = item.request
+                    return budgets.serve(tenant: request.tenant, at: request.arrived.microseconds) {
+                        item.truth(left: $0)
                     }
-                    costs[0] += segment.tokens
-                    costs[1] += segment.tokens + input
-                    costs[2] +=
-                        segment.role == .llm
-                        ? 1000 + 7 * input + 31 * segment.tokens : 10 + 2 * input + 3 * segment.tokens
                 }
             }
-            correct = (correct + runs.count / 2) / max(1, runs.count)
         }
     }
 
+    /// What was found over all traces.
+    private struct Tally {
+        var exact: [String: Int] = [:]
+        var bounded: [String: Int] = [:]
+    }
     private static func costModels() -> [CostModel] {
         let start = Timestamp(microseconds: 0)
         return [
@@ -91,15 +140,28 @@ struct TestGenerator: RandomNumberGenerator {
         ]
     }
 
-    private static func makeCase(_ generator: inout TestGenerator, _ index: Int, _ world: ScriptedWorld) -> Case {
+    private static func makeCase(
+        _ generator: inout TestGenerator, _ index: Int, _ world: ScriptedWorld, at arrived: Int64
+    ) -> Case {
         var world = world
         world.seed = generator.next()
         let choices = Int.random(in: 0..<6, using: &generator) == 0 ? 2 : 1
-        let runs = (0..<choices).map { world.run(.none, choice: $0) }
+        let served: ScriptedWorld.Change =
+            switch Int.random(in: 0..<10, using: &generator) {
+            case 0: .slm
+            case 1: .llm
+            default: .none
+            }
+        let runs = (0..<choices).map { world.run(served, choice: $0) }
+        let policy =
+            switch served {
+            case .slm: "slm"
+            case .llm: "llm"
+            default: world.fixedTokens.map { "fixed(\($0))" } ?? "relay"
+            }
         var request = LoggedRequest(
             id: UUID7(high: UInt64(index + 1) << 16, low: 0), tenant: "t\(index % 3)", model: "relay",
-            policy: world.fixedTokens.map { "fixed(\($0))" } ?? "relay",
-            arrived: Timestamp(microseconds: Int64(index) * 900_000_000), choices: choices, promptTokens: world.prompt)
+            policy: policy, arrived: Timestamp(microseconds: arrived), choices: choices, promptTokens: world.prompt)
         request.segments = runs.flatMap(\.segments)
         if Int.random(in: 0..<5, using: &generator) > 0 {
             request.verdicts = runs.enumerated().map {
@@ -114,19 +176,33 @@ struct TestGenerator: RandomNumberGenerator {
                 request.llmOnly = LoggedAlone(verdict: alone.1.verdict, tokens: alone.1.llmTokens)
             }
         }
-        return Case(world: world, request: request, choices: choices)
+        return Case(world: world, request: request, served: served)
     }
 
-    /// Changes that are asked of one world.
-    private static func changes(_ generator: inout TestGenerator) -> [(Counterfactual, ScriptedWorld.Change)] {
+    private static func cases(_ generator: inout TestGenerator, _ world: ScriptedWorld) -> [Case] {
+        // 2026-01-30: the days that follow are of another month.
+        var moment: Int64 = 1_769_731_200_000_000
+        return (0..<Int.random(in: 1...8, using: &generator)).map { index in
+            moment += [60, 1_800, 40_000][Int.random(in: 0..<3, using: &generator)] * 1_000_000
+            return makeCase(&generator, index, world, at: moment)
+        }
+    }
+
+    private static func questions(_ generator: inout TestGenerator) -> [Question] {
         let call = Int.random(in: 1...12, using: &generator)
         let calls = Int.random(in: 0...4, using: &generator)
         let answer = Int.random(in: 0...20, using: &generator)
         let fixed = Int.random(in: 1...16, using: &generator)
+        func rule(_ onExhausted: BudgetRule.OnExhausted) -> BudgetRule {
+            BudgetRule(
+                tenant: Bool.random(using: &generator) ? nil : "t1", tokens: Int.random(in: 0...40, using: &generator),
+                window: BudgetRule.Window.allCases.randomElement(using: &generator) ?? .day, onExhausted: onExhausted)
+        }
         return [
-            (.asLogged, .none), (.slmOnly, .slm), (.llmOnly, .llm), (.capTokensPerCall(call), .callTokens(call)),
-            (.capCalls(calls), .calls(calls)), (.capTokensPerRequest(answer), .answerTokens(answer)),
-            (.fixedLength(fixed), .fixed(fixed)),
+            Question(.asLogged, .none), Question(.slmOnly, .slm), Question(.llmOnly, .llm),
+            Question(.capTokensPerCall(call), .callTokens(call)), Question(.capCalls(calls), .calls(calls)),
+            Question(.capTokensPerRequest(answer), .answerTokens(answer)), Question(.fixedLength(fixed), .fixed(fixed)),
+            Question([rule(.degrade)]), Question([rule(.reject)]), Question([rule(.degrade), rule(.reject)]),
         ]
     }
 
@@ -145,47 +221,128 @@ struct TestGenerator: RandomNumberGenerator {
         return scenario
     }
 
+    /// Sums by `Quantity`, then the cost models.
+    private static func totals(_ cases: [Case], _ truths: [SlowTotals]) -> [Int128] {
+        var totals = [Int128](repeating: 0, count: Quantity.allCases.count + 4)
+        for (item, truth) in zip(cases, truths) {
+            for (quantity, value) in [
+                (Quantity.correct, item.request.verdicts.isEmpty ? 0 : truth.correct), (.calls, truth.calls),
+                (.reached, truth.reached), (.llmTokens, truth.llmTokens), (.slmTokens, truth.slmTokens),
+                (.callShare, truth.callShare), (.refused, truth.refused), (.degraded, truth.degraded),
+            ] { totals[quantity.rawValue] += Int128(value) }
+            for model in 0..<4 { totals[Quantity.allCases.count + model] += Int128(truth.costs[model]) }
+        }
+        return totals
+    }
+
+    private static func name(_ index: Int) -> String { Quantity(rawValue: index).map { "\($0)" } ?? "cost" }
+
+    /// Time sharing in eighths of the requests, against eighths of the truths.
+    private static func checkMixture(
+        _ first: (Question, [Int128]), _ second: (Question, [Int128]), _ eighths: Int128,
+        _ simulation: TraceSimulation, _ comment: Comment
+    ) {
+        let policy = Counterfactual.timeShared(
+            first.0.policy, second.0.policy, share: Double(eighths) / 8)
+        let answer = simulation.answer("mixture", policy, simulation.whole)
+        guard let totals = answer.totals else {
+            Issue.record("no mixture")
+            return
+        }
+        for index in totals.values.indices {
+            let truth = Number.quotient(eighths * first.1[index] + (8 - eighths) * second.1[index], 8) ?? .zero
+            let range = totals.values[index]
+            #expect(
+                range.low <= truth && range.high.map { truth <= $0 } ?? true,
+                "\(comment), \(policy), \(name(index)): \(truth) of \(range)")
+        }
+    }
+
+    /// The four call ratios of the log, and the two of every policy.
+    private static func checkRatios(_ cases: [Case], _ simulation: TraceSimulation, _ comment: Comment) {
+        var requested = 0
+        var empty = 0
+        for item in cases {
+            var asked = 0
+            var generated = 0
+            for segment in item.runs(.none).flatMap(\.segments) {
+                generated += segment.tokens
+                if segment.isLLM, segment.granted != 0 { asked += min(segment.requested ?? segment.tokens, 4096) }
+            }
+            if generated == 0 {
+                empty += 1
+            } else {
+                requested += min(1_000_000_000_000, (asked * 1_000_000_000_000 + generated / 2) / generated)
+            }
+        }
+        #expect(simulation.log.requestedShare == Int128(requested) && simulation.log.empty == Int128(empty), comment)
+    }
+
     @Test func `every answer contains what really happens`() throws {
-        var exact = 0
-        var bounded = 0
+        var tally = Tally()
         for trace in 0..<1000 {
             var generator = TestGenerator(UInt64(trace))
             let world = ScriptedWorld(using: &generator)
             var scenario = Self.scenario(world, &generator)
-            let changes = Self.changes(&generator)
-            scenario.policies = changes.enumerated().map {
-                PolicyEntry(name: "p\($0.offset)", counterfactual: $0.element.0)
+            let questions = Self.questions(&generator)
+            scenario.policies = questions.enumerated().map {
+                PolicyEntry(name: "p\($0.offset)", counterfactual: $0.element.policy)
             }
-            let cases = (0..<Int.random(in: 1...8, using: &generator)).map { Self.makeCase(&generator, $0, world) }
+            let cases = Self.cases(&generator, world)
             var simulation = try TraceSimulation(scenario)
             for item in cases { try simulation.add(item.request) }
-            for (policy, change) in changes {
-                let leaf = try #require(ReplayPlan.leaf(policy).flatMap { simulation.plan.leaves.firstIndex(of: $0) })
+            var found: [(Question, [Int128])] = []
+            for question in questions {
+                let totals = Self.totals(cases, question.truths(cases))
+                found.append((question, totals))
+                let leaf = try #require(
+                    ReplayPlan.leaf(question.policy).flatMap { simulation.plan.leaves.firstIndex(of: $0) })
                 let sums = try #require(simulation.groups[""]?.all[leaf])
-                let truths = cases.map { (item: $0, truth: $0.truth(change)) }
-                var totals = [Int128](repeating: 0, count: Quantity.allCases.count + 4)
-                for (item, truth) in truths {
-                    if !item.request.verdicts.isEmpty { totals[Quantity.correct.rawValue] += Int128(truth.correct) }
-                    // An answer of the LLM alone is no call.
-                    if case .llm = change {} else { totals[Quantity.calls.rawValue] += Int128(truth.calls) }
-                    totals[Quantity.reached.rawValue] += Int128(truth.reached)
-                    totals[Quantity.llmTokens.rawValue] += Int128(truth.llmTokens)
-                    totals[Quantity.slmTokens.rawValue] += Int128(truth.slmTokens)
-                    for model in 0..<4 { totals[Quantity.allCases.count + model] += Int128(truth.costs[model]) }
-                }
                 for index in totals.indices {
-                    guard ![.callShare, .refused, .degraded].contains(Quantity(rawValue: index)) else { continue }
-                    let name = Quantity(rawValue: index).map { "\($0)" } ?? "cost \(index)"
+                    let name = Self.name(index)
                     let isOpen = sums.open[index] > 0
                     #expect(
                         sums.low[index] <= totals[index] && (isOpen || totals[index] <= sums.high[index]),
-                        "trace \(trace), \(policy), \(name): \(totals[index]) of \(sums.low[index])...\(sums.high[index])"
+                        "trace \(trace), \(question.policy), \(name): \(totals[index]) of \(sums.low[index])...\(sums.high[index])"
                     )
-                    if !isOpen, sums.low[index] == sums.high[index] { exact += 1 } else { bounded += 1 }
+                    let isExact = !isOpen && sums.low[index] == sums.high[index]
+                    if isExact { tally.exact[name, default: 0] += 1 } else { tally.bounded[name, default: 0] += 1 }
                 }
+                let llm = totals[Quantity.llmTokens.rawValue]
+                let generated = llm + totals[Quantity.slmTokens.rawValue]
+                let ratio = Number.quotient(llm, generated) ?? .zero
+                let range = simulation.totals(leaf, simulation.whole, paired: false).callRatio
+                #expect(
+                    range.low <= ratio && range.high.map { ratio <= $0 } ?? true,
+                    "trace \(trace), \(question.policy): call ratio \(ratio) of \(range)")
             }
+            Self.checkRatios(cases, simulation, "trace \(trace)")
+            let pick = (0..<2).map { _ in Int.random(in: found.indices, using: &generator) }
+            Self.checkMixture(
+                found[pick[0]], found[pick[1]], Int128.random(in: 0...8, using: &generator), simulation,
+                "trace \(trace)")
         }
-        // Both kinds occur, or the test would show nothing.
-        #expect(exact > 10_000 && bounded > 10_000, "\(exact) exact, \(bounded) bounded")
+        // Both kinds occur of every quantity, or the test would show nothing. Whether a request is refused whole is open
+        // only where the log has calls that a budget refused.
+        for name in Quantity.allCases.map({ "\($0)" }) + ["cost"] {
+            #expect(tally.exact[name, default: 0] > 1_000, "\(name): \(tally.exact[name, default: 0]) exact")
+            #expect(
+                tally.bounded[name, default: 0] > (name == "refused" ? 5 : 100),
+                "\(name): \(tally.bounded[name, default: 0]) bounded")
+        }
+    }
+
+    @Test func `the product's relay and the slow one are the same`() {
+        for trace in 0..<1000 {
+            var generator = TestGenerator(UInt64(trace))
+            let world = ScriptedWorld(using: &generator)
+            _ = Self.scenario(world, &generator)
+            _ = Self.questions(&generator)
+            let changes: [ScriptedWorld.Change] = [
+                .none, .slm, .llm, .callTokens(1 + trace % 12), .calls(trace % 5), .answerTokens(trace % 21),
+                .fixed(1 + trace % 16),
+            ]
+            for item in Self.cases(&generator, world) { for change in changes { item.compare(change) } }
+        }
     }
 }

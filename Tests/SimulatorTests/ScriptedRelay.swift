@@ -5,8 +5,7 @@ import RelayCore
 
 /// Two scripted models and the real relay between them: what really happens under any policy.
 ///
-/// Each model is a function of what it has been shown, one token after the other, so that the same text and a smaller
-/// limit give the same first tokens. A token is a letter; a command is three tokens.
+/// The models are those of `ScriptedModels`; `SlowRelay` runs the same world without the product.
 struct ScriptedWorld {
     enum Budget {
         case none
@@ -45,7 +44,16 @@ struct ScriptedWorld {
     /// Whether the end of a text is a token in the server's count.
     var countsEnd: Bool
 
-    /// Runs one answer.
+    /// The same limits for the slow relay.
+    var rules: SlowRelay.Rules {
+        SlowRelay.Rules(
+            maxTokens: configuration.maxTokens, maxCalls: configuration.maxCalls,
+            maxCallTokens: configuration.maxCallTokens, maxMalformed: configuration.maxMalformed,
+            resumesAfterLLM: configuration.onLLMEndOfSequence == .resume,
+            failsOnRefusal: configuration.onRefusal == .fail)
+    }
+
+    /// Runs one answer by the product's relay.
     func run(_ change: Change, choice: Int = 0) -> Run {
         var configuration = configuration
         var script = Script(writer: .relay(fixedTokens: fixedTokens))
@@ -60,14 +68,14 @@ struct ScriptedWorld {
         case .llm: script = Script(writer: .llm)
         }
         var player = Player(
-            world: self, choice: UInt64(choice), machine: RelayMachine(script: script, configuration: configuration),
-            left: answerTokens)
+            world: self, models: ScriptedModels(seed: seed, choice: choice),
+            machine: RelayMachine(script: script, configuration: configuration), left: answerTokens)
         return player.play()
     }
 
     private struct Player {
         let world: ScriptedWorld
-        let choice: UInt64
+        let models: ScriptedModels
         var machine: RelayMachine
         /// LLM tokens that the answer may still have.
         var left: Int
@@ -98,7 +106,7 @@ struct ScriptedWorld {
             var answer = RelayEvent.callGranted(tokens: tokens)
             if tokens == 0 {
                 answer = .callRefused(.limit)
-            } else if draw(machine.transcript.view, 91) % 23 == 0 {
+            } else if models.isBroken(machine.transcript.view) {
                 answer = .callRefused(.breaker)
             } else {
                 switch world.budget {
@@ -116,7 +124,7 @@ struct ScriptedWorld {
             let isLLM = generation.role == .llm
             inputs.append(world.prompt + (isLLM ? visible : controller))
             let start = machine.transcript.text(for: generation.role)
-            let failsAfter = isLLM && draw(start, 17) % 19 == 0 ? Int(draw(start, 18) % 6) : Int.max
+            let failsAfter = isLLM ? models.failsAfter(start) : Int.max
             var text = start
             var tokens = 0
             var actions: [RelayAction] = []
@@ -127,7 +135,7 @@ struct ScriptedWorld {
                     failed = true
                     break
                 }
-                let unit = isLLM ? llmUnit(text) : slmUnit(text, generation.commandsForbidden && world.canForbid)
+                let unit = isLLM ? models.llm(text) : models.slm(text, generation.commandsForbidden && world.canForbid)
                 if unit.isEmpty {
                     end = .stop
                     if world.countsEnd { tokens += 1 }
@@ -165,37 +173,13 @@ struct ScriptedWorld {
             return actions
         }
 
-        private func draw(_ text: [UInt8], _ salt: UInt64) -> UInt64 {
-            var hash = world.seed &* 31 &+ choice &* 7919 &+ salt
-            for byte in text { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-            hash = (hash ^ (hash >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            return (hash ^ (hash >> 27)) &* 0x94D0_49BB_1331_11EB >> 16
-        }
-
-        private func llmUnit(_ text: [UInt8]) -> [UInt8] {
-            let word = draw(text, 1)
-            if word % 11 == 0 || text.count > 150 { return [] }
-            return [UInt8(ascii: "A") + UInt8(word / 11 % 26)]
-        }
-
-        private func slmUnit(_ text: [UInt8], _ isForbidden: Bool) -> [UInt8] {
-            let word = draw(text, 2)
-            let pick = word / 64 % 100
-            if text.count > 150 || pick < 5 { return [] }
-            if pick < 22, !isForbidden {
-                let n = [0, 1, 2, 3, 4, 5, 7, 9, 12, 30][Int(word / 6400 % 10)]
-                return Array((pick < 8 ? "<call>x</call>" : "<call>\(n)</call>").utf8)
-            }
-            return [UInt8(ascii: "a") + UInt8(word % 26)]
-        }
-
         private func result() -> Run {
-            var run = Run(calls: machine.calls, verdict: Int(draw(machine.transcript.client, 5) % 2) * 1_000_000)
+            var run = Run(calls: machine.calls, verdict: models.verdict(machine.transcript.client))
             for (index, segment) in machine.segments.enumerated() {
                 let isRefused = segment.granted == 0
                 run.segments.append(
                     LoggedSegment(
-                        role: segment.role == .slm ? .slm : .llm, choice: Int(choice), sequence: index,
+                        role: segment.role == .slm ? .slm : .llm, choice: models.choice, sequence: index,
                         model: segment.role == .slm ? "small" : "large", requested: segment.requested,
                         granted: segment.granted, tokens: segment.generatedTokens,
                         commandTokens: segment.commandTokens, finish: LoggedSegment.Finish(name(segment.finish)),
