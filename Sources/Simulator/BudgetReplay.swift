@@ -16,6 +16,9 @@ struct BudgetReplay: Equatable {
         var degraded = Extent.zero
         /// Microseconds; when it was certainly used up.
         var exhausted: Int64?
+        var burnDown: BurnDown
+
+        init(_ window: BudgetRule.Window) { burnDown = BurnDown(window) }
     }
 
     struct Key: Hashable, Comparable {
@@ -66,9 +69,10 @@ struct BudgetReplay: Equatable {
 
     private mutating func count(_ result: ReplayedRequest, _ keys: [Key], _ request: LoggedRequest) {
         for key in keys {
-            var period = periods[key] ?? Period()
+            var period = periods[key] ?? Period(rules[key.rule].window)
             period.requests += 1
             period.used += result[.llmTokens]
+            period.burnDown.note(period.used, at: request.arrived.microseconds - key.start)
             period.refused += result[.refused]
             period.degraded += result[.degraded]
             let limit = Int128(rules[key.rule].tokens)
@@ -153,6 +157,7 @@ struct BudgetReplay: Equatable {
             }
             writer.put(period.exhausted == nil ? 0 : 1)
             writer.put(Int128(period.exhausted ?? 0))
+            period.burnDown.encode(&writer)
         }
     }
 
@@ -161,7 +166,8 @@ struct BudgetReplay: Equatable {
         for _ in 0..<(try reader.count()) {
             let tenant = try reader.text()
             let key = Key(tenant: tenant, rule: try reader.int(), start: Int64(try reader.int()))
-            var period = Period()
+            guard rules.indices.contains(key.rule) else { throw PartialReader.damaged }
+            var period = Period(rules[key.rule].window)
             period.requests = try reader.int()
             period.used = Extent(try reader.number(), try reader.number())
             period.refused = Extent(try reader.number(), try reader.number())
@@ -169,7 +175,8 @@ struct BudgetReplay: Equatable {
             let isExhausted = try reader.int() == 1
             let moment = Int64(try reader.int())
             if isExhausted { period.exhausted = moment }
-            guard rules.indices.contains(key.rule), periods.updateValue(period, forKey: key) == nil else {
+            period.burnDown = try BurnDown(&reader)
+            guard periods.updateValue(period, forKey: key) == nil else {
                 throw PartialReader.damaged
             }
         }

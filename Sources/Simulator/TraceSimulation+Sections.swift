@@ -135,69 +135,6 @@ extension TraceSimulation {
                 series: [Plot.Series("as logged", .bars, points)]))
     }
 
-    /// What became of each budget, and when.
-    var budgetSections: [Section] {
-        plan.scenario.policies.compactMap { policy in
-            guard case .budgets(let rules) = policy.counterfactual,
-                let leaf = plan.leaves.firstIndex(of: .budgets(rules)), let replay = budgets[leaf]
-            else { return nil }
-            return Section(
-                name: "budgets_"
-                    + policy.name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0.lowercased() : "_" }
-                    .joined(), title: "Budgets: \(policy.name)",
-                notes: [
-                    "Requests are taken one after the other, in the order of arrival; nobody tries again, and nobody "
-                        + "leaves because of a refusal."
-                ], table: budgetTable(replay), plot: budgetPlot(replay))
-        }
-    }
-
-    private func budgetTable(_ replay: BudgetReplay) -> Table {
-        var table = Table(columns: [
-            Table.Column("tenant", "tenant"), Table.Column("window", "window"), Table.Column("start", "from"),
-            Table.Column("limit", "limit"), Table.Column("used", "used"), Table.Column("requests", "requests"),
-            Table.Column("refused", "refused"), Table.Column("degraded", "degraded"),
-            Table.Column("exhausted", "used up"),
-        ])
-        for (key, period) in replay.periods.sorted(by: { $0.key < $1.key }) {
-            let rule = replay.rules[key.rule]
-            func count(_ extent: Extent, _ unit: Unit) -> Table.Cell {
-                .finding(
-                    .bounded(
-                        .whole(extent.low), .whole(extent.high), unit,
-                        reason: "a call that the log refused might be made, and what follows a cut was never written"))
-            }
-            table.rows.append([
-                .text(key.tenant), .text(rule.window.rawValue),
-                .text(rule.window == .total ? "" : Timestamp(microseconds: key.start).rfc3339),
-                .count(rule.tokens, .tokens), count(period.used, .tokens), .count(period.requests, .requests),
-                count(period.refused, .requests), count(period.degraded, .requests),
-                period.exhausted.map { .text(Timestamp(microseconds: $0).rfc3339) } ?? .none,
-            ])
-        }
-        return table
-    }
-
-    /// What is left of each budget at the end of each of its windows, as a share of it.
-    private func budgetPlot(_ replay: BudgetReplay) -> Plot? {
-        let periods = replay.periods.sorted { $0.key < $1.key }
-        let names = Set(periods.map(\.key.tenant)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        guard let start = periods.map(\.key.start).min(), names.count <= 12 else { return nil }
-        var series: [Plot.Series] = []
-        for (index, rule) in replay.rules.enumerated() where rule.tokens > 0 {
-            for name in names {
-                let own = periods.filter { $0.key.tenant == name && $0.key.rule == index }
-                let points = own.map { period in
-                    Plot.Point(
-                        x: Double(period.key.start - start) / 3_600_000_000,
-                        y: 1 - Double(period.value.used.low) / Double(rule.tokens))
-                }
-                if !points.isEmpty { series.append(Plot.Series("\(name), \(rule.window.rawValue)", .steps, points)) }
-            }
-        }
-        return Plot(xTitle: "hours", yTitle: "share of the budget that is left at the window's end", series: series)
-    }
-
     /// Estimates where the log drew its policy, or ran models beside it.
     var explorationSection: Section? {
         let sums = exploration
