@@ -67,6 +67,7 @@ package enum CSVReport {
             switch finding.knowledge {
             case .exact(let number): ("exact", number, nil, nil)
             case .bounded(let low, let high): ("bounded", nil, low, high)
+            case .atLeast(let low): ("bounded", nil, low, nil)
             case .estimated(let number): ("estimated", number, nil, nil)
             case .unknown: ("unknown", nil, nil, nil)
             }

@@ -17,6 +17,7 @@ struct CellWriter {
     /// Interval methods that were used, for the explanation.
     private(set) var intervals: [String] = []
     private(set) var hasBounds = false
+    private(set) var hasLowerEnds = false
     private(set) var hasEstimates = false
     private(set) var hasUnknowns = false
 
@@ -36,6 +37,9 @@ struct CellWriter {
         case .bounded(let low, let high):
             hasBounds = true
             cell = CellText(body: "[\(shown(low)), \(shown(high))]")
+        case .atLeast(let low):
+            hasLowerEnds = true
+            cell = CellText(body: "≥ \(shown(low))")
         case .estimated(let number):
             hasEstimates = true
             cell = CellText(body: "~" + shown(number))
@@ -63,6 +67,7 @@ struct CellWriter {
     var legend: [String] {
         var lines: [String] = []
         if hasBounds { lines.append("[a, b] bounded: the truth lies between a and b, both included") }
+        if hasLowerEnds { lines.append("≥ a bounded: the truth is a or more; no upper end is known") }
         if hasEstimates { lines.append("~x estimated: an estimator's value, which is no bound") }
         if hasUnknowns { lines.append("? unknown: the data cannot say") }
         lines += intervals.map { "(a … b) \($0)" }

@@ -56,6 +56,7 @@ package enum JSONReport {
         switch finding.knowledge {
         case .exact(let number): out = "{\"kind\":\"exact\"" + member("value", number)
         case .bounded(let low, let high): out = "{\"kind\":\"bounded\"" + member("low", low) + member("high", high)
+        case .atLeast(let low): out = "{\"kind\":\"bounded\"" + member("low", low) + ",\"high\":null"
         case .estimated(let number): out = "{\"kind\":\"estimated\"" + member("value", number)
         case .unknown: out = "{\"kind\":\"unknown\""
         }

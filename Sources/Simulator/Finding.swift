@@ -57,6 +57,8 @@ package struct Finding: Sendable, Equatable {
         case exact(Number)
         /// The data leave room; the truth lies between these, both included.
         case bounded(Number, Number)
+        /// Bounded at one side: the truth is this or more, and no upper end is known.
+        case atLeast(Number)
         /// An estimator's value, which is not a bound; it always has a reason that names the estimator.
         case estimated(Number)
         /// The data cannot say.
@@ -78,6 +80,10 @@ package struct Finding: Sendable, Equatable {
         low == high
             ? .exact(low, unit)
             : Finding(knowledge: .bounded(low, high), unit: unit, reason: reason, interval: nil)
+    }
+
+    package static func atLeast(_ low: Number, _ unit: Unit, reason: String) -> Finding {
+        Finding(knowledge: .atLeast(low), unit: unit, reason: reason, interval: nil)
     }
 
     package static func estimated(

@@ -89,9 +89,7 @@ extension PolicyTotals.Range {
     ///   - scale: what the numbers are divided by to be in the unit.
     func finding(_ unit: Unit, reason: String, scale: Int128 = 1, interval: Interval? = nil) -> Finding {
         func scaled(_ number: Number) -> Number { scale == 1 ? number : number.divided(by: .whole(scale)) ?? .zero }
-        guard let high else {
-            return .unknown(unit, reason: "at least \(Decimals.text(scaled(low).double, decimals: 0)); " + reason)
-        }
+        guard let high else { return .atLeast(scaled(low), unit, reason: reason) }
         var finding = Finding.bounded(scaled(low), scaled(high), unit, reason: reason)
         if finding.reason == nil { finding.interval = interval }
         return finding

@@ -145,7 +145,7 @@ def test_all_formats_say_the_same():
                     continue
                 other = numbers[section["name"], index + 1, column["name"]]
                 assert [other[name] for name in ("kind", "value", "low", "high", "unit", "reason")] == [
-                    cell["kind"], *(cell.get(name, "") for name in ("value", "low", "high", "unit", "reason"))]
+                    cell["kind"], *(cell.get(name) or "" for name in ("value", "low", "high", "unit", "reason"))]
                 count += 1
     assert count == len(numbers) > 100
     page, table = simulate(scenario, "--format", "html").decode(), simulate(scenario).decode()

@@ -40,6 +40,35 @@ import Testing
         #expect(text.hasSuffix("  command        relaygate simulate --traces a&b.jsonl --policy fixed:20 --seed 7\n"))
     }
 
+    @Test func `a number without an upper end is said in its unit, under one reason`() {
+        let reason = "what follows was never written"
+        var report = Report(title: "t")
+        report.sections = [
+            Section(
+                name: "costs", title: "Costs",
+                table: Table(
+                    columns: [.init("policy", "policy"), .init("cost", "cost"), .init("tokens", "tokens")],
+                    rows: [
+                        [
+                            .text("a"), .finding(.atLeast(.whole(56_154_700_000), .picoDollars, reason: reason)),
+                            .finding(.atLeast(.whole(22_010), .tokens, reason: reason)),
+                        ]
+                    ]))
+        ]
+        let provenance = ReportFixture.provenance
+        let text = TextReport.text(report, provenance, width: 100)
+        // 56,154,700,000 pico-dollars are 0.0561547 dollars.
+        #expect(text.contains("\na       ≥ 0.056155 ¹  ≥ 22,010 ¹\n"))
+        #expect(text.contains("\n  ≥ a bounded: the truth is a or more; no upper end is known\n  ¹ \(reason)\n"))
+        #expect(PageReport.text(report, provenance).contains("≥ 0.056155"))
+        #expect(
+            JSONReport.text(report, provenance).contains(
+                #"{"kind":"bounded","low":"0.0561547","high":null,"unit":"dollars","reason":"\#(reason)"}"#))
+        #expect(
+            CSVReport.text(report, provenance).contains(
+                #""costs",1,"a","cost","bounded",,0.0561547,,"dollars",,,"\#(reason)""#))
+    }
+
     @Test func `a table that is too wide goes on below with its first column`() {
         let table = TextTable(
             header: ["name", "first", "second", "third"],
