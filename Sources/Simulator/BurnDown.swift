@@ -2,8 +2,8 @@ internal import Accounting
 
 /// What had been used of a budget at fixed points of one of its windows.
 ///
-/// Only points behind which something was asked of the budget are kept: at most 24 in an hour (2.5 minutes apart), 24 in
-/// a day (an hour apart) and 31 in a month (a day apart). A budget without windows begins with hours; each time that
+/// Only points behind which something was asked of the budget are kept: at most 24 in an hour (2.5 minutes apart), 24
+/// in a day (an hour apart) and 31 in a month (a day apart). A budget without windows begins with hours; each time that
 /// there are more than `limit` points, they move twice as far apart.
 struct BurnDown: Equatable {
     struct Point: Equatable {

@@ -23,6 +23,7 @@ struct ExplorationSums: Equatable {
     let targets: [Target]
     /// By target.
     private(set) var estimates: [OffPolicySums]
+    private(set) var robust: [RobustSums]
     /// Requests that took an action of the target, by target.
     private(set) var matching: [Int]
     private(set) var slm = ShadowSums()
@@ -39,6 +40,7 @@ struct ExplorationSums: Equatable {
         }
         self.targets = targets
         estimates = Array(repeating: OffPolicySums(clip: ExplorationSums.clip), count: targets.count)
+        robust = Array(repeating: RobustSums(), count: targets.count)
         matching = Array(repeating: 0, count: targets.count)
     }
 
@@ -64,12 +66,14 @@ struct ExplorationSums: Equatable {
             let probability = writer == .llm ? share : writer == .slm ? 1 - share : 0
             if probability > 0 { matching[index] += 1 }
             estimates[index].add(OffPolicySample(reward: reward, propensity: propensity, target: probability))
+            robust[index].add(reward: reward, weight: probability / propensity, target: share, writer: writer)
         }
     }
 
     mutating func merge(_ other: ExplorationSums) {
         for index in estimates.indices {
             estimates[index].merge(other.estimates[index])
+            robust[index].merge(other.robust[index])
             matching[index] += other.matching[index]
         }
         slm.merge(other.slm)
@@ -82,6 +86,7 @@ struct ExplorationSums: Equatable {
             for value in [sums.count, sums.unsupported, sums.malformed, matching[index]] { writer.put(value) }
             writer.put(sums.maximumWeight.bitPattern)
             writer.put(sums.sums)
+            robust[index].encode(&writer)
         }
         for sums in [slm, llm] {
             for value in [sums.population, sums.sampled, sums.malformed] { writer.put(value) }
@@ -97,6 +102,7 @@ struct ExplorationSums: Equatable {
             matching[index] = try reader.int()
             estimates[index].maximumWeight = Double(bitPattern: try reader.word())
             estimates[index].sums = try reader.numbers(estimates[index].sums.count)
+            robust[index] = try RobustSums(&reader)
         }
         slm = try ExplorationSums.shadow(&reader)
         llm = try ExplorationSums.shadow(&reader)

@@ -148,7 +148,7 @@ extension TraceSimulation {
             Table.Column("weight", "largest weight", decimals: 2), Table.Column("note", "note"),
         ])
         for (index, target) in sums.targets.enumerated() where sums.estimates[index].count > 0 {
-            explain(target, sums.estimates[index], sums.matching[index], &table)
+            explain(target, sums.estimates[index], sums.matching[index], robust(index), &table)
         }
         for (name, shadow) in [("SLM only", sums.slm), ("LLM only", sums.llm)] {
             guard let estimate = shadow.horvitzThompson else { continue }
@@ -170,8 +170,32 @@ extension TraceSimulation {
             notes: ["Estimates, not bounds: right on average if the logged probabilities are."], table: table)
     }
 
+    /// With the verdicts of shadow runs as its model of values: one mean for each model.
+    private func robust(_ index: Int) -> Finding {
+        let sums = exploration
+        let missing = [("SLM", sums.slm), ("LLM", sums.llm)].filter { $0.1.hajek == nil }.map(\.0)
+        guard let slm = sums.slm.hajek?.double, let llm = sums.llm.hajek?.double,
+            let estimate = sums.robust[index].estimate(slm: slm, llm: llm)
+        else {
+            return .unknown(
+                .share,
+                reason:
+                    "no verdicts of shadow runs (counterfactual) of the \(missing.joined(separator: " and the ")) to "
+                    + "take as a model of values")
+        }
+        let means = [slm, llm].map { Decimals.text($0, decimals: 4) }
+        return .estimated(
+            .real(estimate.value), .share,
+            estimator: "doubly robust, with the means of shadow runs (Hájek) as the model of values: SLM \(means[0]), "
+                + "LLM \(means[1])",
+            interval: estimate.standardError.map {
+                Statistics.normal(mean: .real(estimate.value), standardError: $0, of: "weighted terms")
+            })
+    }
+
     private func explain(
-        _ target: ExplorationSums.Target, _ sums: OffPolicySums, _ matching: Int, _ table: inout Table
+        _ target: ExplorationSums.Target, _ sums: OffPolicySums, _ matching: Int, _ robust: Finding,
+        _ table: inout Table
     ) {
         func refuse(_ reason: String) {
             table.rows.append([
@@ -183,12 +207,15 @@ extension TraceSimulation {
         do throws(OffPolicyEstimates.Refusal) {
             let estimates = try OffPolicyEstimates(sums)
             let warning = estimates.warnings.joined(separator: "; ")
-            for (name, value) in [
-                ("IPS", estimates.ips.value), ("SNIPS", estimates.snips.value),
-                ("IPS clipped at 5", estimates.clipped),
+            func plain(_ value: Double, _ name: String) -> (String, Finding) {
+                (name, .estimated(.real(value), .share, estimator: name))
+            }
+            for (name, finding) in [
+                plain(estimates.ips.value, "IPS"), plain(estimates.snips.value, "SNIPS"),
+                plain(estimates.clipped, "IPS clipped at 5"), ("doubly robust", robust),
             ] {
                 table.rows.append([
-                    .text(target.name), .text(name), .finding(.estimated(.real(value), .share, estimator: name)),
+                    .text(target.name), .text(name), .finding(finding),
                     .count(sums.count, .requests), .exact(estimates.effectiveSampleSize, .requests),
                     .exact(estimates.maximumWeight, .ratio), .text(warning),
                 ])

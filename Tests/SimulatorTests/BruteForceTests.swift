@@ -303,7 +303,7 @@ struct TestGenerator: RandomNumberGenerator {
                     let isOpen = sums.open[index] > 0
                     #expect(
                         sums.low[index] <= totals[index] && (isOpen || totals[index] <= sums.high[index]),
-                        "trace \(trace), \(question.policy), \(name): \(totals[index]) of \(sums.low[index])...\(sums.high[index])"
+                        "\(trace), \(question.policy), \(name): \(totals[index]) of \(sums.low[index])...\(sums.high[index])"
                     )
                     let isExact = !isOpen && sums.low[index] == sums.high[index]
                     if isExact { tally.exact[name, default: 0] += 1 } else { tally.bounded[name, default: 0] += 1 }
@@ -322,7 +322,7 @@ struct TestGenerator: RandomNumberGenerator {
                 found[pick[0]], found[pick[1]], Int128.random(in: 0...8, using: &generator), simulation,
                 "trace \(trace)")
         }
-        // Both kinds occur of every quantity, or the test would show nothing. Whether a request is refused whole is open
+        // Both kinds occur of every quantity, or the test would show nothing. Whether a request is refused is open
         // only where the log has calls that a budget refused.
         for name in Quantity.allCases.map({ "\($0)" }) + ["cost"] {
             #expect(tally.exact[name, default: 0] > 1_000, "\(name): \(tally.exact[name, default: 0]) exact")

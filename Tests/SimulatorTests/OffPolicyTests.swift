@@ -1,4 +1,6 @@
+import Accounting
 import Foundation
+import RelayCore
 import Testing
 
 @testable import Simulator
@@ -45,6 +47,8 @@ import Testing
         let lengths = try table.column("question_tokens", for: "score").compactMap(Int.init)
         var generator = SplitMix64(seed: 7)
         var parts = [OffPolicySums(clip: 5), OffPolicySums(clip: 5)]
+        var robust = [RobustSums(), RobustSums()]
+        var terms: [Double] = []
         var (truth, variance, actions) = (0.0, 0.0, 0)
         for (row, length) in zip(table.rows, lengths) {
             let logged = length < 50 ? 0.1 : 0.4
@@ -59,6 +63,12 @@ import Testing
                 OffPolicySample(
                     reward: tookLLM ? llm : slm, tookLLM: tookLLM, logged: logged, target: share,
                     model: (slm: 0.65, llm: 0.85)))
+            let probability = tookLLM ? share : 1 - share
+            let weight = probability / (tookLLM ? logged : 1 - logged)
+            robust[length % 2].add(
+                reward: tookLLM ? llm : slm, weight: weight, target: share, writer: tookLLM ? .llm : .slm)
+            terms.append(
+                share * 0.85 + (1 - share) * 0.65 + weight * ((tookLLM ? llm : slm) - (tookLLM ? 0.85 : 0.65)))
         }
         #expect(actions == 396)
         var (forwards, backwards) = (parts[0], parts[1])
@@ -71,6 +81,13 @@ import Testing
         #expect(Decimals.text(estimates.ips.value, decimals: 10) == target.ips)
         #expect(Decimals.text(estimates.snips.value, decimals: 10) == target.snips)
         #expect(Decimals.text(estimates.doublyRobust.value, decimals: 10) == target.doublyRobust)
+        // The same when the constants are known only at the end.
+        robust[1].merge(robust[0])
+        let late = try #require(robust[1].estimate(slm: 0.65, llm: 0.85))
+        #expect(Decimals.text(late.value, decimals: 10) == target.doublyRobust)
+        let mean = terms.reduce(0, +) / n
+        let squares = terms.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+        #expect(abs((late.standardError ?? 0) - (squares / n / (n - 1)).squareRoot()) < 1e-9)
         #expect(Decimals.text(estimates.clipped, decimals: 10) == target.clipped)
         #expect(Decimals.text(variance.squareRoot() / n, decimals: 10) == target.deviation)
         #expect(Decimals.text(estimates.effectiveSampleSize, decimals: 6) == target.effective)
@@ -141,5 +158,54 @@ import Testing
         first.add(outcome: 1, inclusion: 0)
         #expect(first.horvitzThompson == nil)
         #expect(ShadowSums().hajek == nil)
+    }
+
+    /// What a report says of the doubly robust estimate, by target.
+    private static func doublyRobust(shadows: Bool) throws -> [String: Finding] {
+        func request(
+            _ index: Int, _ writer: LoggedSegment.Role, right: Int, propensity: Double, slm: Int?, llm: Int?,
+            inclusion: Double
+        ) -> LoggedRequest {
+            func alone(_ verdict: Int?) -> LoggedAlone? {
+                shadows ? verdict.map { LoggedAlone(verdict: $0 * 1_000_000, tokens: 1) } : nil
+            }
+            return LoggedRequest(
+                id: UUID7(high: UInt64(index) << 16, low: 0), tenant: "t", model: "m", policy: "random(0.5)",
+                propensity: propensity, arrived: Timestamp(microseconds: 0), promptTokens: 1,
+                segments: [LoggedSegment(role: writer, sequence: 0, model: "x", tokens: 1, finish: .stop)],
+                verdicts: [LoggedVerdict(choice: 0, source: "s", verdict: right * 1_000_000)], slmOnly: alone(slm),
+                llmOnly: alone(llm), inclusionProbability: inclusion)
+        }
+        var simulation = try TraceSimulation(Scenario(title: "exploration"))
+        for request in [
+            request(1, .slm, right: 1, propensity: 0.5, slm: nil, llm: 1, inclusion: 0.5),
+            request(2, .llm, right: 0, propensity: 0.25, slm: 1, llm: nil, inclusion: 0.25),
+            request(3, .slm, right: 0, propensity: 0.8, slm: 0, llm: 1, inclusion: 1),
+        ] { try simulation.add(request) }
+        let table = try #require(simulation.report().sections.first { $0.name == "off_policy" }?.table)
+        var found: [String: Finding] = [:]
+        for row in table.rows where row[1] == .text("doubly robust") {
+            if case .text(let target) = row[0], case .finding(let finding) = row[2] { found[target] = finding }
+        }
+        return found
+    }
+
+    @Test func `shadow runs are the model of values of a doubly robust estimate`() throws {
+        // Hájek: (1/0.25) / (4 + 1) = 0.8 for the SLM; 3 / 3 = 1 for the LLM. The terms of LLM only are 1,
+        // 1 + 4·(0 − 1) and 1; of SLM only 0.8 + 2·(1 − 0.8), 0.8 and 0.8 + 1.25·(0 − 0.8).
+        let findings = try Self.doublyRobust(shadows: true)
+        #expect(findings.count == 2)
+        for (target, value) in [("LLM only", -1.0 / 3), ("SLM only", 0.6)] {
+            guard case .estimated(let number)? = findings[target]?.knowledge else {
+                Issue.record("no estimate of \(target)")
+                continue
+            }
+            #expect(abs(number.double - value) < 1e-9)
+            #expect(findings[target]?.reason?.contains("SLM 0.8000, LLM 1.0000") == true)
+            #expect(findings[target]?.interval != nil)
+        }
+        let without = try Self.doublyRobust(shadows: false)
+        #expect(without["SLM only"]?.knowledge == .unknown)
+        #expect(without["SLM only"]?.reason?.contains("no verdicts of shadow runs") == true)
     }
 }
