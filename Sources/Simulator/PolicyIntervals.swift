@@ -27,6 +27,20 @@ struct PolicyIntervals {
         interval(answer) { PolicyIntervals.accuracy($0, $1, answer.isPaired) }
     }
 
+    /// On the requests whose answers by both models alone are known.
+    func pairedAccuracy(leaf: Int) -> Interval? {
+        pairedAccuracy([(leaf, .one, plan.leaves[leaf].scale)])
+    }
+
+    /// The same of a random router.
+    func pairedAccuracy(share: Number) -> Interval? {
+        pairedAccuracy([(ReplayPlan.slmOnly, .one - share, 1), (ReplayPlan.llmOnly, share, 1)])
+    }
+
+    private func pairedAccuracy(_ part: Part) -> Interval? {
+        bootstrap.interval(sums: sums, width: width, of: what) { PolicyIntervals.accuracy($0, part, true) }
+    }
+
     /// Of the difference from the log, on the same requests.
     func change(_ answer: PolicyAnswer) -> Interval? {
         guard !answer.isAsLogged else { return nil }

@@ -18,7 +18,9 @@ extension TraceSimulation {
             replayableSection(answers), policySection(answers, intervals), costSection(answers, sums),
             ratioSection(sums),
         ]
-        if paired > 0 { report.sections += [matchedSection(answers, sums, intervals), qualitySection(answers, sums)] }
+        if paired > 0 {
+            report.sections += [matchedSection(answers, sums, intervals), qualitySection(answers, sums, intervals)]
+        }
         if plan.scenario.groupBy != nil { report.sections.append(groupSection()) }
         report.sections.append(positionSection)
         report.sections += budgetSections

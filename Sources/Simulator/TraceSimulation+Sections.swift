@@ -43,42 +43,6 @@ extension TraceSimulation {
             ], table: table)
     }
 
-    /// Accuracy against cost.
-    func qualitySection(_ answers: [PolicyAnswer], _ sums: GroupSums) -> Section {
-        let money = plan.tables.firstIndex { $0.matches(.money) }
-        func x(_ totals: PolicyTotals) -> Double? {
-            guard let money else { return totals.callRatio.exact?.double }
-            guard totals.unpriced[money] == 0, totals.requests > 0 else { return nil }
-            return totals[cost: money].exact.map { $0.double / 1e12 / Double(totals.requests) * 1000 }
-        }
-        func point(_ totals: PolicyTotals, _ label: String) -> Plot.Point? {
-            guard let x = x(totals), let accuracy = totals.accuracy, let high = accuracy.high else { return nil }
-            let isExact = accuracy.exact != nil
-            return Plot.Point(
-                x: x, y: isExact ? accuracy.low.double : (accuracy.low.double + high.double) / 2,
-                low: isExact ? nil : accuracy.low.double, high: isExact ? nil : high.double, label: label)
-        }
-        let line = [ReplayPlan.slmOnly, ReplayPlan.llmOnly].compactMap {
-            point(totals($0, sums, paired: true), $0 == ReplayPlan.slmOnly ? "SLM only" : "LLM only")
-        }
-        let points = answers.compactMap { answer -> Plot.Point? in
-            if let leaf = answer.leaf, !plan.leaves[leaf].isOrdered {
-                return point(totals(leaf, sums, paired: true), answer.name)
-            }
-            return answer.isPaired ? answer.totals.flatMap { point($0, answer.name) } : nil
-        }
-        let plot = Plot(
-            xTitle: money.map { "dollars for 1,000 requests (\(plan.tables[$0].model.name))" } ?? "call ratio, pooled",
-            yTitle: "accuracy",
-            series: [
-                Plot.Series("random router", .dashedLine, line), .hull(line + points),
-                Plot.Series("policies", .points, points),
-            ])
-        return Section(
-            name: "quality", title: "Accuracy against cost",
-            notes: ["On the requests whose answers by both models alone are known."], plot: plot)
-    }
-
     /// Each group under each policy that is followed request by request.
     func groupSection() -> Section {
         var table = Table(columns: [
