@@ -1,3 +1,4 @@
+internal import Notation
 internal import Simulator
 
 /// A cell of a table as a reader sees it.
@@ -24,7 +25,7 @@ struct CellWriter {
     mutating func text(_ cell: Table.Cell, decimals: Int?) -> CellText {
         switch cell {
         case .none: return CellText(body: "–")
-        case .text(let text): return CellText(body: text, isNumber: false)
+        case .text(let text): return CellText(body: PlainText.oneLine(text), isNumber: false)
         case .finding(let finding): return text(finding, decimals: decimals)
         }
     }
@@ -72,5 +73,18 @@ struct CellWriter {
         if hasUnknowns { lines.append("? unknown: the data cannot say") }
         lines += intervals.map { "(a … b) \($0)" }
         return lines
+    }
+}
+
+extension Table {
+    /// The columns' titles as readers see them: where a column holds money, its title says in what.
+    var titles: [String] {
+        columns.enumerated().map { index, column in
+            let isMoney = rows.contains { row in
+                guard row.indices.contains(index), case .finding(let finding) = row[index] else { return false }
+                return finding.unit == .picoDollars
+            }
+            return isMoney && !column.title.hasSuffix("$") ? column.title + ", $" : column.title
+        }
     }
 }

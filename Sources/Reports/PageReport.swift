@@ -24,7 +24,9 @@ package enum PageReport {
         body += "<section id=\"provenance\">\n<h2>Made with</h2>\n"
         body += table(of: provenance.versions + [("seed", String(provenance.seed))])
         body += "<pre>\(HTMLText.escaped(provenance.command))</pre>\n</section>\n"
-        return """
+        // Names come from callers: what turns the direction of letters would turn those behind it, too.
+        return PlainText.lines(
+            """
             <!DOCTYPE html>
             <html lang="en">
             <head>
@@ -40,7 +42,7 @@ package enum PageReport {
             \(body)</body>
             </html>
 
-            """
+            """)
     }
 
     private static func facts(_ facts: [(name: String, value: String)], title: String, id: String) -> String {
@@ -95,8 +97,8 @@ package enum PageReport {
             zip(table.columns, row).map { column, cell in writer.text(cell, decimals: column.decimals) }
         }
         let isText = table.columns.indices.map { column in !rows.allSatisfy { $0[column].isNumber } }
-        let head = table.columns.enumerated().map { index, column in
-            "<th scope=\"col\"\(isText[index] ? " class=\"text\"" : "")>\(HTMLText.escaped(column.title))</th>"
+        let head = table.titles.enumerated().map { index, title in
+            "<th scope=\"col\"\(isText[index] ? " class=\"text\"" : "")>\(HTMLText.escaped(title))</th>"
         }
         let lines = rows.map { row in
             "<tr>" + row.enumerated().map { index, cell in html(cell, isText[index], id) }.joined() + "</tr>\n"

@@ -9,7 +9,7 @@ extension PlotDrawing {
         case .points: return series.points.map { point($0, index) }.joined()
         case .bars: return bars(index)
         case .line, .dashedLine: return band(series) + path(line(series.points), index) + named(series, index)
-        case .steps: return path(steps(series.points), index) + named(series, index)
+        case .steps: return path(steps(series), index) + named(series, index)
         }
     }
 
@@ -142,14 +142,25 @@ extension PlotDrawing {
         return "M" + places.joined(separator: "L")
     }
 
-    /// Level until the next point, then up or down to it.
-    private func steps(_ points: [Plot.Point]) -> String {
+    /// Where the last step of a series ends: it is as wide as the one before it, or as the narrowest of the plot.
+    static func end(of series: Plot.Series, in plot: Plot) -> Double? {
+        guard series.style == .steps, let last = series.points.last?.x else { return nil }
+        func widths(_ series: Plot.Series) -> [Double] {
+            zip(series.points.dropFirst(), series.points).map { $0.x - $1.x }.filter { $0 > 0 }
+        }
+        let all = plot.series.filter { $0.style == .steps }.flatMap(widths)
+        return last + (widths(series).last ?? all.min() ?? 1)
+    }
+
+    /// Level until the next point, then up or down to it; the last one level, too.
+    private func steps(_ series: Plot.Series) -> String {
         var out = ""
-        for point in points where point.x.isFinite && point.y.isFinite {
+        for point in series.points where point.x.isFinite && point.y.isFinite {
             let (across, down) = (PlotStyle.pixel(x.place(point.x)), PlotStyle.pixel(y.place(point.y)))
             out += out.isEmpty ? "M\(across) \(down)" : "H\(across)V\(down)"
         }
-        return out
+        guard !out.isEmpty, let end = PlotDrawing.end(of: series, in: plot), end.isFinite else { return out }
+        return out + "H\(PlotStyle.pixel(x.place(end)))"
     }
 
     private func tip(_ point: Plot.Point, _ series: String) -> String {

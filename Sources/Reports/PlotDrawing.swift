@@ -39,7 +39,8 @@ struct PlotDrawing {
         total = start + PlotDrawing.height + below
         y = PlotScale(rough, start: start + PlotDrawing.height, end: start)
         if plot.categories.isEmpty {
-            x = PlotScale(points.map(\.x), includesZero: false, count: 8, start: left, end: left + inner)
+            let ends = plot.series.compactMap { PlotDrawing.end(of: $0, in: plot) }
+            x = PlotScale(points.map(\.x) + ends, includesZero: false, count: 8, start: left, end: left + inner)
         } else {
             let count = Double(plot.categories.count)
             let slots = PlotScale([0, max(1, count)], includesZero: true, count: 1, start: 0, end: 1)

@@ -1,3 +1,4 @@
+internal import Notation
 package import Simulator
 
 /// A report for a terminal.
@@ -5,7 +6,8 @@ package enum TextReport {
     /// - Parameter width: columns of the terminal; texts are broken there, and wide tables go on below.
     package static func text(_ report: Report, _ provenance: Provenance, width: Int = 120) -> String {
         let width = max(40, width)
-        var lines = [report.title, String(repeating: "═", count: min(width, report.title.count)), ""]
+        let title = PlainText.oneLine(report.title)
+        var lines = [title, String(repeating: "═", count: min(width, title.count)), ""]
         lines += facts(report.coverage, width)
         lines += exclusions(report.exclusions, width)
         for warning in report.warnings { lines += wrapped(warning, first: "! ", width) }
@@ -15,7 +17,8 @@ package enum TextReport {
             lines += facts(report.definitions.map { ($0.term, $0.meaning) }, width, indent: "  ")
         }
         lines += ["", "Made with"] + facts(provenance.lines, width, indent: "  ")
-        return lines.joined(separator: "\n") + "\n"
+        // Names come from callers: none of them may move the cursor.
+        return PlainText.lines(lines.joined(separator: "\n")) + "\n"
     }
 
     private static func exclusions(_ exclusions: [Report.Exclusion], _ width: Int) -> [String] {
@@ -37,7 +40,7 @@ package enum TextReport {
             let rows = table.rows.map { row in
                 zip(table.columns, row).map { column, cell in writer.text(cell, decimals: column.decimals) }
             }
-            lines += TextTable(header: table.columns.map(\.title), rows: rows).lines(width: width)
+            lines += TextTable(header: table.titles, rows: rows).lines(width: width)
             for line in writer.legend { lines += wrapped(line, first: "  ", width) }
             for (index, reason) in writer.reasons.enumerated() {
                 lines += wrapped(reason, first: " \(TextTable.mark(index + 1)) ", width)
@@ -55,6 +58,7 @@ package enum TextReport {
     ) -> [String] {
         let widest = min(36, facts.map(\.name.count).max() ?? 0)
         return facts.flatMap { name, value in
+            let name = PlainText.oneLine(name)
             let space = String(repeating: " ", count: max(0, widest - name.count))
             return wrapped(value, first: indent + name + space + "  ", width, rest: indent.count + widest + 2)
         }

@@ -4,7 +4,7 @@ struct TextTable {
     let rows: [[CellText]]
 
     /// Lines of at most `width` columns as far as one column fits beside the first: a wider table goes on below, with
-    /// its first column again.
+    /// the texts again that its rows begin with.
     func lines(width: Int) -> [String] {
         let blocks = blocks(width: width)
         var lines: [String] = []
@@ -16,21 +16,34 @@ struct TextTable {
     }
 
     private func blocks(width: Int) -> [[Int]] {
-        guard let first = header.indices.first else { return [] }
+        guard !header.isEmpty else { return [] }
+        let names = Array(0..<nameCount(width: width))
+        let namesWidth = names.map { columnWidth($0) + 2 }.reduce(-2, +)
         var blocks: [[Int]] = []
-        var block = [first]
-        var used = columnWidth(first)
-        for column in header.indices.dropFirst() {
+        var block = names
+        var used = namesWidth
+        for column in header.indices.dropFirst(names.count) {
             let own = columnWidth(column) + 2
-            if used + own > width, block.count > 1 {
+            if used + own > width, block.count > names.count {
                 blocks.append(block)
-                block = [first]
-                used = columnWidth(first)
+                block = names
+                used = namesWidth
             }
             block.append(column)
             used += own
         }
         return blocks + [block]
+    }
+
+    /// How many columns name a row: the texts that rows begin with, as far as they leave half of a line.
+    private func nameCount(width: Int) -> Int {
+        var count = 1
+        var used = header.isEmpty ? 0 : columnWidth(0)
+        while count < header.count, !isNumeric(count), used + 2 + columnWidth(count) <= width / 2 {
+            used += 2 + columnWidth(count)
+            count += 1
+        }
+        return count
     }
 
     private func block(_ columns: [Int]) -> [String] {

@@ -23,6 +23,8 @@ extension TraceSimulation {
         judged += other.judged
         first = [first, other.first].compactMap { $0 }.min()
         last = [last, other.last].compactMap { $0 }.max()
+        metTenants.formUnion(other.metTenants)
+        metPolicies.formUnion(other.metPolicies)
         sources.formUnion(other.sources)
         try checkSources()
         log.merge(other.log)
@@ -52,8 +54,10 @@ extension TraceSimulation {
         for value in [seen, outside, unscored, paired, judged, first == nil ? 0 : 1] { writer.put(value) }
         writer.put(Int128(first?.microseconds ?? 0))
         writer.put(Int128(last?.microseconds ?? 0))
-        writer.put(sources.count)
-        for source in sources.sorted() { writer.put(source) }
+        for names in [sources, metTenants, metPolicies] {
+            writer.put(names.count)
+            for name in names.sorted() { writer.put(name) }
+        }
         log.encode(&writer)
         exploration.encode(&writer)
         writer.put(groups.count)
@@ -105,6 +109,8 @@ extension TraceSimulation {
             last = Timestamp(microseconds: moments.1)
         }
         for _ in 0..<(try reader.count()) { sources.insert(try reader.text()) }
+        for _ in 0..<(try reader.count()) { metTenants.insert(try reader.text()) }
+        for _ in 0..<(try reader.count()) { metPolicies.insert(try reader.text()) }
         log = try LogSums(&reader)
         try exploration.take(&reader)
         for _ in 0..<(try reader.count()) {

@@ -70,7 +70,7 @@ extension TraceSimulation {
     }
 
     private func warnings(_ answers: [PolicyAnswer], _ sums: GroupSums) -> [String] {
-        var warnings: [String] = []
+        var warnings = emptySelections
         let requests = seen - outside
         if requests > 0, judged < requests {
             warnings.append(
@@ -94,6 +94,19 @@ extension TraceSimulation {
                 "thresholds on \(score) look better on the log that they were chosen on than on new requests")
         }
         return warnings
+    }
+
+    /// What the selection asked for and did not find: a name that is mistyped looks like one without traffic.
+    private var emptySelections: [String] {
+        let selection = plan.scenario.selection
+        guard seen > outside else {
+            let cause = selection == TraceSelection() ? "the source is empty" : "nothing fits the selection"
+            return ["there are no requests: \(cause), so that nothing below says anything"]
+        }
+        let tenants = selection.tenants.filter { !metTenants.contains($0) }
+        let policies = selection.policies.filter { !metPolicies.contains($0) }
+        return tenants.map { "no request that was selected is of the tenant \($0)" }
+            + policies.map { "no request that was selected was served under the policy \($0)" }
     }
 
     private func replayableSection(_ answers: [PolicyAnswer]) -> Section {

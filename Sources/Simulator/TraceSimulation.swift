@@ -20,6 +20,9 @@ package struct TraceSimulation: Sendable {
     var first: Timestamp?
     var last: Timestamp?
     var sources: Set<String> = []
+    /// Of the tenants and policies that the scenario selects, those that have a selected request.
+    var metTenants: Set<String> = []
+    var metPolicies: Set<String> = []
     var groups: [String: GroupSums] = [:]
     var clusters: ClusterTable
     var log = LogSums()
@@ -65,6 +68,8 @@ package struct TraceSimulation: Sendable {
             outside += 1
             return 0
         }
+        if !plan.scenario.selection.tenants.isEmpty { metTenants.insert(request.tenant) }
+        if !plan.scenario.selection.policies.isEmpty { metPolicies.insert(request.policy) }
         let replay = try prepared(request)
         if replay.verdict != nil { judged += 1 }
         first = min(first ?? request.arrived, request.arrived)

@@ -11,6 +11,7 @@ package struct TraceTableLines {
         "segment_role", "segment_choice", "segment_seq", "segment_attempt", "segment_model", "segment_tokens",
         "segment_command_tokens", "segment_finish",
     ]
+    private static let someColumns = needed.joined(separator: ", ")
     private static let texts: Set = ["role", "model", "finish"]
     private static let members = [
         "role", "choice", "seq", "attempt", "model", "requested", "granted", "tokens", "command_tokens", "finish",
@@ -41,9 +42,18 @@ package struct TraceTableLines {
         if let record = try split({ (records) throws(CSVRecords.Fault) in try records.finish() }) {
             try take(record, &lines)
         }
-        guard places != nil else { throw TraceFault(nil, "is no table: its first line must name the columns", line: 1) }
+        guard places != nil else {
+            throw TraceFault(
+                nil, "is empty: the first line of a table of traces names its columns, \(TraceTableLines.someColumns)",
+                line: 1)
+        }
         close(&lines)
         return lines
+    }
+
+    /// Names of columns for a message, which whole lines of another file may be.
+    private static func shown(_ names: [String]) -> String {
+        names.prefix(20).map { String($0.prefix(40)) }.joined(separator: ", ") + (names.count > 20 ? ", …" : "")
     }
 
     private mutating func split<Value>(
@@ -61,7 +71,11 @@ package struct TraceTableLines {
             var places: [String: Int] = [:]
             for (place, name) in record.fields.enumerated() { places[name] = place }
             if let missing = TraceTableLines.needed.first(where: { places[$0] == nil }) {
-                throw TraceFault(missing, "is no column: export the traces with --format csv", line: record.line)
+                throw TraceFault(
+                    missing,
+                    "is no column: a table of traces, as `relaygate trace export --format csv` writes it, has "
+                        + "\(TraceTableLines.someColumns); this one has \(TraceTableLines.shown(record.fields))",
+                    line: record.line)
             }
             self.places = places
             return

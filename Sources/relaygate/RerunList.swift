@@ -10,10 +10,13 @@ final class RerunList: Sendable {
     private struct State {
         var waiting: [UInt8] = []
         var isLost = false
+        var isFinished = false
     }
 
     private let path: String
     private let temporary: String
+    /// Whether `temporary` is another file than `path`.
+    private let isBeside: Bool
     private let names: [String]
     private let handle: FileHandle
     private let state = Mutex(State())
@@ -21,14 +24,23 @@ final class RerunList: Sendable {
     /// Writes beside the file, which appears when it is whole.
     init(_ path: String, _ scenario: Scenario) throws(CommandExit) {
         self.path = path
-        temporary = path + ".part"
+        let kind = SimulateText.kind(path)
+        // What is no file, such as a device or a link, is written to: a new file would take its place.
+        isBeside = kind == nil || kind == .typeRegular
+        temporary = isBeside ? path + ".part" : path
         names = scenario.policies.map(\.name)
-        guard FileManager.default.createFile(atPath: temporary, contents: nil),
+        guard kind != .typeDirectory, !isBeside || FileManager.default.createFile(atPath: temporary, contents: nil),
             let handle = FileHandle(forWritingAtPath: temporary)
         else { throw RerunList.failure(path) }
         self.handle = handle
+        if !isBeside { try? handle.truncate(atOffset: 0) }
         let header = ["request_id", "tenant", "model", "policy", "arrived", "rerun_for"]
         state.withLock { $0.waiting += Array(CSVText.line(header.map(CSVText.Cell.text)).utf8) }
+    }
+
+    /// A list that was not finished is no list.
+    deinit {
+        if isBeside, !state.withLock({ $0.isFinished }) { try? FileManager.default.removeItem(atPath: temporary) }
     }
 
     var adding: @Sendable (LoggedRequest, UInt64) throws -> Void {
@@ -54,9 +66,11 @@ final class RerunList: Sendable {
             flush(&state)
             return state.isLost
         }
-        guard !isLost, (try? handle.close()) != nil, unsafe rename(temporary, path) == 0 else {
-            throw RerunList.failure(path)
+        guard !isLost, (try? handle.close()) != nil else { throw RerunList.failure(path) }
+        if isBeside {
+            guard unsafe rename(temporary, path) == 0 else { throw RerunList.failure(path) }
         }
+        state.withLock { $0.isFinished = true }
     }
 
     private func flush(_ state: inout State) {

@@ -106,6 +106,9 @@ enum SimulateCommand {
         _ path: String, _ columns: String?, _ question: SimulateQuestion
     ) throws(CommandExit) -> Report {
         let bytes = try InputFile.bytes(path)
+        if bytes.first == UInt8(ascii: "{") {
+            throw .failure("\(path): is JSON and no table; trace files are given with --traces")
+        }
         let options = try SimulateText.saying(question.fileName) { () throws(SimulationError) in
             try question.scenario.pairOptions(source: path)
         }

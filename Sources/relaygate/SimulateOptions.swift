@@ -37,7 +37,8 @@ enum SimulateOptions {
                 add(policy, PolicyWord.word(policy) ?? String(word))
             }
         }
-        for share in (arguments.text("random-router") ?? "").split(separator: ",") {
+        let shares = arguments.text("random-router")?.split(separator: ",", omittingEmptySubsequences: false) ?? []
+        for share in shares {
             let policy = try policy("random:\(share)", "random-router")
             add(policy, "random:\(share)")
         }
@@ -74,7 +75,14 @@ enum SimulateOptions {
     static func costModels(_ arguments: ParsedArguments) throws(CommandExit) -> [CostModel] {
         var models: [CostModel] = []
         var prices: [ModelPrice] = []
-        for text in arguments.texts("price") { prices.append(try price(text)) }
+        for text in arguments.texts("price") {
+            let price = try price(text)
+            guard !prices.contains(where: { $0.model == price.model }) else {
+                throw .badUsage(
+                    "--price: \(price.model.json) has two prices; give one, or dates with them in a scenario file")
+            }
+            prices.append(price)
+        }
         if !prices.isEmpty { models.append(CostModel(name: "prices given", basis: .prices(prices, .reported))) }
         if let text = arguments.text("parameters") {
             let sizes = text.split(separator: "/", omittingEmptySubsequences: false).map { Double($0) }

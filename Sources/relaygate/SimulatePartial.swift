@@ -1,9 +1,15 @@
+internal import Accounting
 internal import Arguments
 internal import Foundation
 internal import Simulator
 
-/// A file with a part of a simulation: a line of JSON that says of which question, then the sums of the simulator.
+/// A file with a part of a simulation: a line of JSON that says of which question, then the sums of the simulator, then
+/// the SHA-256 of all before it.
 struct SimulatePartial {
+    private static let version = 2
+    /// How many shards there may be.
+    static let shardLimit = 100_000
+
     struct Head: Codable, Equatable {
         enum CodingKeys: String, CodingKey {
             case version = "relaygate_partial"
@@ -12,7 +18,7 @@ struct SimulatePartial {
         }
 
         /// The version of this file.
-        var version = 1
+        var version = SimulatePartial.version
         /// The command line's words, without names of trace files.
         var words: [String]
         /// The scenario file's text, nil where the question was asked with options.
@@ -47,16 +53,21 @@ struct SimulatePartial {
         guard var data = try? encoder.encode(head) else { throw .failure("--partial: cannot be written as JSON") }
         data.append(0x0A)
         data.append(contentsOf: body)
+        data.append(contentsOf: SHA256.digest(Array(data)))
         try SimulateText.write(data, to: path, option: "partial")
     }
 
     static func read(_ path: String) throws(CommandExit) -> SimulatePartial {
         let bytes = try InputFile.bytes(path)
         guard let end = bytes.firstIndex(of: 0x0A),
-            let head = try? JSONDecoder().decode(Head.self, from: Data(bytes[..<end])), head.version == 1
+            let head = try? JSONDecoder().decode(Head.self, from: Data(bytes[..<end])), head.version == version
         else {
             throw .failure("\(path): is no partial result of this release's `relaygate simulate --partial`")
         }
-        return SimulatePartial(head: head, body: Array(bytes[(end + 1)...]))
+        let rest = bytes.count - 32
+        guard rest > end, SHA256.digest(Array(bytes[..<rest])) == Array(bytes[rest...]),
+            (1...shardLimit).contains(head.shards), (1...head.shards).contains(head.shard)
+        else { throw .failure("\(path): is damaged: run the shard again") }
+        return SimulatePartial(head: head, body: Array(bytes[(end + 1)..<rest]))
     }
 }

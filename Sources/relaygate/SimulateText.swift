@@ -1,6 +1,7 @@
 internal import Arguments
 internal import Foundation
 internal import Glibc
+internal import Notation
 internal import Reports
 internal import Simulator
 internal import Store
@@ -22,7 +23,7 @@ enum SimulateText {
         // Without a file, the policies are those of the options.
         let isOption = file == nil && error.field?.hasPrefix("policies[") == true
         let place = [file, isOption ? "--policy" : error.field].compactMap { $0 }.joined(separator: ": ")
-        return .failure(place.isEmpty ? error.message : "\(place): \(error.message)")
+        return .failure(PlainText.lines(place.isEmpty ? error.message : "\(place): \(error.message)"))
     }
 
     /// Prints a report, or puts it into the file that `--output` names, whole or not at all.
@@ -45,13 +46,24 @@ enum SimulateText {
         try write(Data(text.utf8), to: path, option: "output")
     }
 
+    /// Puts a file in the place of an older one when it is whole. What is no file, such as a device or a link, is
+    /// written to: a new file would take its place.
     static func write(_ data: Data, to path: String, option: String) throws(CommandExit) {
+        let kind = kind(path)
+        if kind == .typeDirectory { throw .failure("--\(option): \(path) is a directory; name a file in it") }
         do {
-            try data.write(to: URL(fileURLWithPath: path), options: .atomic)
+            try data.write(
+                to: URL(fileURLWithPath: path), options: kind == nil || kind == .typeRegular ? .atomic : [])
         } catch {
             throw .failure(
-                "--\(option): \(path) cannot be written; is there such a directory, and may you write to it?")
+                "--\(option): \(path) cannot be written; is there such a directory, may you write to it, and is there "
+                    + "room?")
         }
+    }
+
+    /// What stands at a path, a link being one; nil when there is nothing.
+    static func kind(_ path: String) -> FileAttributeType? {
+        (try? FileManager.default.attributesOfItem(atPath: path))?[.type] as? FileAttributeType
     }
 
     /// Columns of the terminal; what is no terminal has 120, so that its text is always the same.

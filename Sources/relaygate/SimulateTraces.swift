@@ -1,6 +1,7 @@
 internal import Arguments
 internal import Configuration
 internal import Foundation
+internal import Notation
 internal import Reactor
 internal import Simulator
 internal import Synchronization
@@ -58,7 +59,8 @@ enum SimulateTraces {
     private static func shard(_ arguments: ParsedArguments) throws(CommandExit) -> ParallelReplay.Shard? {
         guard let text = arguments.text("shard") else { return nil }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
-        guard parts.count == 2, let index = parts[0], let count = parts[1], (1...100_000).contains(count),
+        guard parts.count == 2, let index = parts[0], let count = parts[1],
+            (1...SimulatePartial.shardLimit).contains(count),
             (1...count).contains(index)
         else { throw .badUsage("--shard: must be I/N with I from 1 to N, such as 3/16, not \(text.json)") }
         return ParallelReplay.Shard(index: index - 1, count: count)
@@ -152,17 +154,23 @@ enum SimulateTraces {
         for _ in 0..<threads { finished.wait() }
     }
 
+    /// A file of which not even the first line can be read is likely to be another kind of file.
+    private static func failure(_ text: String, _ fault: TraceFault, line: Int?) -> CommandExit {
+        let hint = "; trace files are JSON Lines, or tables named .csv; a pair table is given with --pairs"
+        return .failure(PlainText.lines(line == 1 && fault.rule.hasPrefix("is no JSON") ? text + hint : text))
+    }
+
     private static func explained(_ error: any Error, _ feed: TraceFeed, _ start: TraceFeed.Position) -> CommandExit {
         switch error {
         case let exit as CommandExit: return exit
         case let error as SimulationError: return SimulateText.failure(error, nil)
         case let fault as TraceFault:
             guard let line = fault.line, let place = feed.locate(line: line, from: start) else {
-                return .failure("\(fault)")
+                return failure(feed.isSeekable ? "\(fault)" : "standard input: \(fault)", fault, line: fault.line)
             }
             var bare = fault
             bare.line = nil
-            return .failure("\(place.path): line \(place.line): \(bare)")
+            return failure("\(place.path): line \(place.line): \(bare)", fault, line: place.line)
         default: return .failure("\(error)")
         }
     }

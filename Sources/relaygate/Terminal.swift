@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Notation
 
 /// Output of the tools.
 enum Terminal {
@@ -26,18 +27,8 @@ enum Terminal {
 
     static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
-    /// A text with spaces for what would move the cursor, end the line or turn the direction of what follows: names and
-    /// notes come from callers.
-    static func oneLine(_ text: String) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.map { scalar in
-                    switch scalar.value {
-                    case 0..<0x20, 0x7F..<0xA0, 0x061C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF: " "
-                    default: scalar
-                    }
-                }))
-    }
+    /// A text of others on one line, as `PlainText` has it.
+    static func oneLine(_ text: String) -> String { PlainText.oneLine(text) }
 
     /// Rows in columns as wide as their widest cell, each on one line. Columns in `right` are aligned at the right.
     static func table(_ header: [String], _ rows: [[String]], right: Set<Int> = []) -> String {

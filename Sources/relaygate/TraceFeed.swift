@@ -1,5 +1,6 @@
 internal import Arguments
 internal import Glibc
+internal import Notation
 internal import Synchronization
 internal import Traces
 
@@ -25,6 +26,8 @@ final class TraceFeed: Sendable {
         var isPieceOver = false
         /// Of a file that is a table, which can be gone on with only behind its end.
         var table: TraceTableLines?
+        /// What ended the reading. Several threads ask for bytes, and all have to be told the same.
+        var failure: (any Error)?
     }
 
     /// In the order of reading.
@@ -83,33 +86,48 @@ final class TraceFeed: Sendable {
     /// The next bytes of the piece; nil at its end.
     func next() throws -> [UInt8]? {
         try state.withLock { state in
-            while !state.isPieceOver, state.position.file < paths.count {
-                if state.fd < 0 { try open(&state) }
-                // No more than the piece may have, so that it ends near where it should.
-                let size = min(1 << 20, max(state.left, 1 << 12))
-                let bytes = try TraceFeed.read(state.fd, paths[state.position.file], size)
-                if bytes.isEmpty {
-                    if let rest = try end(&state) { return rest }
-                } else if state.table != nil {
-                    state.left -= bytes.count
-                    if let lines = try state.table?.read(bytes), !lines.isEmpty { return lines }
-                } else {
-                    return cut(bytes, &state)
-                }
+            if let failure = state.failure { throw failure }
+            do {
+                return try TraceFeed.next(paths, &state)
+            } catch {
+                state.failure = error
+                throw error
             }
-            return nil
         }
     }
 
+    private static func next(_ paths: [String], _ state: inout State) throws -> [UInt8]? {
+        while !state.isPieceOver, state.position.file < paths.count {
+            if state.fd < 0 { try open(paths, &state) }
+            // No more than the piece may have, so that it ends near where it should.
+            let size = min(1 << 20, max(state.left, 1 << 12))
+            let bytes = try TraceFeed.read(state.fd, paths[state.position.file], size)
+            if bytes.isEmpty {
+                if let rest = try end(paths, &state) { return rest }
+            } else if state.table != nil {
+                state.left -= bytes.count
+                let lines = try TraceFeed.naming(paths[state.position.file]) { () throws(TraceFault) in
+                    try state.table?.read(bytes)
+                }
+                if let lines, !lines.isEmpty { return lines }
+            } else {
+                return cut(bytes, &state)
+            }
+        }
+        return nil
+    }
+
     /// Ends a file; returns what it still has.
-    private func end(_ state: inout State) throws -> [UInt8]? {
+    private static func end(_ paths: [String], _ state: inout State) throws -> [UInt8]? {
         close(state.fd)
         state.fd = -1
         state.position = Position(file: state.position.file + 1, offset: 0)
         if state.left <= 0 { state.isPieceOver = true }
         if var table = state.table {
             state.table = nil
-            return try table.finish()
+            return try TraceFeed.naming(paths[state.position.file - 1]) { () throws(TraceFault) in
+                try table.finish()
+            }
         }
         guard state.endsInLine else { return nil }
         // The next file begins a line of its own.
@@ -117,7 +135,7 @@ final class TraceFeed: Sendable {
         return [0x0A]
     }
 
-    private func open(_ state: inout State) throws {
+    private static func open(_ paths: [String], _ state: inout State) throws {
         let path = paths[state.position.file]
         state.table = TraceFeed.isTable(path) ? TraceTableLines() : nil
         state.fd = path == "-" ? dup(STDIN_FILENO) : unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
@@ -125,7 +143,7 @@ final class TraceFeed: Sendable {
         else { throw TraceFeed.failure(path) }
     }
 
-    private func cut(_ bytes: [UInt8], _ state: inout State) -> [UInt8] {
+    private static func cut(_ bytes: [UInt8], _ state: inout State) -> [UInt8] {
         var bytes = bytes
         state.left -= bytes.count
         if state.left <= 0, let end = bytes.lastIndex(of: 0x0A) {
@@ -138,6 +156,19 @@ final class TraceFeed: Sendable {
         state.position.offset += bytes.count
         state.endsInLine = bytes.last != 0x0A
         return bytes
+    }
+
+    /// Faults of a table know their line in it, and not which file it is.
+    private static func naming<Value>(
+        _ path: String, _ body: () throws(TraceFault) -> Value
+    ) throws(CommandExit) -> Value {
+        do throws(TraceFault) {
+            return try body()
+        } catch {
+            let isHead = error.line == 1
+            throw .failure(
+                PlainText.lines("\(path): \(error)" + (isHead ? "; a pair table is given with --pairs" : "")))
+        }
     }
 
     private static func read(_ fd: Int32, _ path: String, _ size: Int) throws(CommandExit) -> [UInt8] {

@@ -166,6 +166,90 @@ def test_output_goes_to_a_file_whole(tmp_path):
     assert done.returncode == 1 and b"--output: " in done.stderr
 
 
+def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path):
+    report = simulate("--paper")
+    target, link, pipe = tmp_path / "target", tmp_path / "link", tmp_path / "pipe"
+    target.write_text("old")
+    link.symlink_to(target)
+    assert simulate("--paper", "--output", link) == b""
+    assert link.is_symlink() and target.read_bytes() == report
+    simulate("--traces", TRACE, "--cap-n", "32", "--rerun-list", link)
+    assert link.is_symlink() and target.read_bytes().startswith(b'"request_id"')
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        simulate("--paper", "--output", pipe)
+        assert reader.communicate(timeout=60)[0] == report
+    assert pipe.is_fifo()
+    done = call("--paper", "--output", tmp_path)
+    assert done.returncode == 1 and b"is a directory; name a file in it" in done.stderr
+
+
+def test_a_list_of_a_run_that_failed_is_left_nowhere(tmp_path):
+    trace = tmp_path / "trace.jsonl"
+    trace.write_bytes(TRACE.read_bytes() + b"{\n")
+    done = call("--traces", trace, "--cap-n", "32", "--rerun-list", tmp_path / "list.csv")
+    assert done.returncode == 1 and [path.name for path in tmp_path.iterdir()] == ["trace.jsonl"]
+
+
+# What others wrote
+
+HOSTILE = '=cmd|"/c calc"!A1\x1b[31m\x1b]0;t\x07\x9b2J<script>alert(1)</script>\u202e\r\nx'
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "html"])
+@pytest.mark.parametrize("name", ["tenant", "model", "benchmark"])
+def test_names_of_callers_do_nothing(name, form, tmp_path):
+    trace = tmp_path / "trace.jsonl"
+    lines = [json.loads(line) for line in TRACE.read_text().splitlines()]
+    for line in lines:
+        line["tenant"] = line["model"] = line["tags"]["benchmark"] = HOSTILE
+    trace.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    text = simulate("--traces", trace, "--group-by", name, "--budget", "100/day", "--format", form).decode()
+    assert "alert(1)" in text
+    allowed = "\r\n" if form == "csv" else "\n"
+    # JSON is for programs, and has to escape no more than the controls of ASCII.
+    high = 0x7F if form == "json" else 0xA0
+    assert not [scalar for scalar in text if scalar not in allowed and (ord(scalar) < 0x20 or 0x7F <= ord(scalar) < high)]
+    if form == "html":
+        assert "<script" not in text
+    if form in ("html", "table"):
+        assert "\u202e" not in text
+    if form == "csv":
+        cells = [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
+        assert any("cmd|" in cell for cell in cells) and not any(cell.startswith("=") for cell in cells)
+
+
+def test_a_selection_that_finds_nothing_is_said(tmp_path):
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    assert report("--traces", empty)["warnings"][0].startswith("there are no requests: the source is empty")
+    assert report("--traces", TRACE, "--from", "2030-01-01")["warnings"][0].startswith(
+        "there are no requests: nothing fits the selection")
+    question = ["--traces", TRACE, "--tenant", "acme", "--tenant", "acmee", "--served", "relay", "--served", "realy"]
+    said = ["no request that was selected is of the tenant acmee",
+            "no request that was selected was served under the policy realy"]
+    whole = report(*question)
+    assert whole["warnings"][:2] == said
+    for index in (1, 2, 3):
+        simulate(*question, "--shard", f"{index}/3", "--partial", tmp_path / str(index))
+    assert report("merge", *(tmp_path / name for name in "231")) == whole
+    assert not any("selected" in text for text in report(*question[:4])["warnings"])
+
+
+def test_a_fault_of_a_table_names_its_file_and_line(postgres, tmp_path):
+    tool = installation(postgres, tmp_path / "one")
+    fill(tool, 20)
+    good, bad, empty = tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "empty.csv"
+    tool.tool("trace", "export", "--output", str(good), "--format", "csv", "--limit", "10")
+    lines = good.read_bytes().splitlines(keepends=True)
+    bad.write_bytes(b"".join(lines[:4]) + b"too,few\r\n")
+    empty.write_bytes(b"")
+    done = call("--traces", good, "--traces", bad)
+    assert done.returncode == 1 and f"error: {bad}: line 5: has 2 fields" in done.stderr.decode()
+    done = call("--traces", empty)
+    assert f"error: {empty}: line 1: is empty: the first line of a table of traces names its columns" in done.stderr.decode()
+
+
 # The same bytes, however the work is cut up
 
 QUESTIONS = [
@@ -242,11 +326,18 @@ def test_parts_that_do_not_belong_together_are_refused(tmp_path):
     assert "would count twice" in refused(first, second, first)
     assert "belongs to another question" in refused(first, other)
     assert "is no partial result" in refused(TRACE)
-    # A bit that is wrong anywhere is noticed.
-    data = bytearray(second.read_bytes())
-    data[len(data) // 2 + 50] ^= 1
-    second.write_bytes(data)
-    assert "damaged" in refused(first, second)
+    # A bit that is wrong anywhere is noticed, in the line that says which part it is as well, and a byte that is
+    # missing or too many.
+    data = second.read_bytes()
+    def damaged(place):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        return bytes(changed)
+    number = data.index(b'"shards":2') + len(b'"shards":')
+    for wrong in (damaged(len(data) // 2 + 50), damaged(number), data[:-1], data + b"\0",
+                  data.replace(b'"shards":2', b'"shards":2000000000')):
+        second.write_bytes(wrong)
+        assert f"{second}: is damaged: run the shard again" in refused(first, second)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -342,9 +433,14 @@ def test_the_ledger_answers_as_its_export_does(postgres, tmp_path):
     (["--traces", "nowhere.jsonl"], 1, "cannot read nowhere.jsonl"),
     (["nowhere.yaml"], 1, "nowhere.yaml: cannot be read"),
     (["--pairs", PAIRS, "--policy", "fixed:20"], 1, "--policy: fixed:20 needs a trace"),
-    (["--pairs", TRACE], 1, "trace.jsonl: "),
+    (["--pairs", PAIRS, "--random-router", "0.1,,0.2"], 64, "--random-router: needs a share from 0 to 1"),
+    (["--traces", TRACE, "--price", "llm=1/2", "--price", "llm=2/4"], 64, '--price: "llm" has two prices'),
+    (["--pairs", TRACE], 1, "trace.jsonl: is JSON and no table; trace files are given with --traces"),
     (["--traces", ROOT / "README.md"], 1, "README.md: line 1: is no JSON"),
-    (["--traces", PAIRS], 1, "gsm8k_pairs.csv: line 1: "),
+    (["--traces", ROOT / "README.md"], 1, "a pair table is given with --pairs"),
+    (["--traces", PAIRS], 1, "gsm8k_pairs.csv: line 1: request_id is no column: a table of traces"),
+    (["--traces", PAIRS], 1, "this one has id, weak_correct, strong_correct"),
+    (["--traces", PAIRS], 1, "a pair table is given with --pairs"),
     (["--traces", TRACE, "--group-by", "benchmark", "--paralel", "2"], 64, "unknown option"),
 ])
 def test_what_cannot_be_is_named_with_its_remedy(arguments, status, message):

@@ -44,6 +44,19 @@ import Testing
         }
     }
 
+    @Test func `the last step is drawn as wide as the one before it`() {
+        let steps = Plot.Series("steps", .steps, [Plot.Point(x: 0, y: 1), Plot.Point(x: 24, y: 0.5)])
+        let single = Plot.Series("single", .steps, [Plot.Point(x: 10, y: 0)])
+        let plot = Plot(xTitle: "hours", yTitle: "left", series: [steps, single])
+        #expect(PlotDrawing.end(of: steps, in: plot) == 48)
+        // A step alone is as wide as the narrowest of the others.
+        #expect(PlotDrawing.end(of: single, in: plot) == 34)
+        let drawing = PlotDrawing(plot, title: "", prefix: "p")
+        #expect(drawing.x.high >= 48)
+        let end = PlotStyle.pixel(drawing.x.place(48))
+        #expect(drawing.svg.contains("H\(end)\""))
+    }
+
     @Test func `empty and broken plots are drawn`() {
         let plots = [
             Plot(xTitle: "x", yTitle: "y", series: []), Plot(xTitle: "x", yTitle: "y", series: [.init("a", .line, [])]),

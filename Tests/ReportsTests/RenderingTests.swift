@@ -84,6 +84,33 @@ import Testing
         #expect(table.lines(width: 1).count == 11)
     }
 
+    @Test func `what names a row stands in each part of a wide table`() {
+        let table = TextTable(
+            header: ["system", "on", "first", "second"],
+            rows: ["x", "y"].map { name in
+                [CellText(body: "a", isNumber: false), CellText(body: name, isNumber: false)]
+                    + ["1", "2"].map { CellText(body: $0) }
+            })
+        // 6 + 2 + 2 = 10 columns of names are half of 20; with the numbers of 5 and 6 they are 17 and 18.
+        #expect(
+            table.lines(width: 20) == [
+                "system  on  first", "──────  ──  ─────", "a       x       1", "a       y       1", "",
+                "system  on  second", "──────  ──  ──────", "a       x        2", "a       y        2",
+            ])
+        // Names that leave no room for numbers stand once.
+        #expect(table.lines(width: 19)[5] == "system  second")
+    }
+
+    @Test func `what is money says so in its title`() {
+        var table = Table(columns: [
+            Table.Column("cost", "as recorded"), Table.Column("expected", "expected cost, $"),
+            Table.Column("share", "share"),
+        ])
+        let money = Table.Cell.finding(.exact(.whole(1), .picoDollars))
+        table.rows = [[.none, .none, .none], [money, money, .finding(.exact(.whole(1), .share))]]
+        #expect(table.titles == ["as recorded, $", "expected cost, $", "share"])
+    }
+
     @Test func `JSON says numbers exactly, with kind, unit and reason`() throws {
         let text = JSONReport.text(ReportFixture.report, ReportFixture.provenance)
         let root = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
