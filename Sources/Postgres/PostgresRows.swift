@@ -5,7 +5,7 @@ internal import CPostgres
 ///
 /// `@unchecked Sendable`: a PGresult is not changed after it was made, and libpq's manual lets threads share it then.
 package final class PostgresRows: @unchecked Sendable, RandomAccessCollection {
-    private let result: ResultHandle
+    let result: ResultHandle
     package let count: Int
 
     init(_ result: consuming ResultHandle) {

@@ -213,7 +213,7 @@ package struct TraceReader {
 
 extension UUID7 {
     /// The smallest id of a moment; of all when it is nil.
-    static func first(at time: Timestamp?) -> UUID7 {
+    package static func first(at time: Timestamp?) -> UUID7 {
         let milliseconds = UInt64(clamping: (time?.microseconds ?? 0) / 1000)
         return UUID7(high: min(milliseconds, 1 << 48 - 1) << 16, low: 0)
     }
@@ -221,13 +221,14 @@ extension UUID7 {
     /// The moment that the id carries.
     package var time: Timestamp { Timestamp(microseconds: Int64(milliseconds) * 1000) }
 
-    var successor: UUID7? {
+    /// The next id; nil when this is the last one.
+    package var successor: UUID7? {
         if low != .max { return UUID7(high: high, low: low + 1) }
         return high == .max ? nil : UUID7(high: high + 1, low: 0)
     }
 
     /// The id itself when there is none before it.
-    var predecessor: UUID7 {
+    package var predecessor: UUID7 {
         if low != 0 { return UUID7(high: high, low: low - 1) }
         return high == 0 ? self : UUID7(high: high - 1, low: .max)
     }

@@ -103,7 +103,7 @@ package final class ParallelReplay: Sendable {
         return result
     }
 
-    /// Replays blocks until there are none. Each thread calls it once.
+    /// Replays blocks until there are none. Each thread calls it once, or `begin` and what belongs to it.
     package func work() {
         do {
             var simulation = try TraceSimulation(scenario)
@@ -112,16 +112,41 @@ package final class ParallelReplay: Sendable {
                 let output = try replay(block, &simulation, &reader)
                 try tell(output, block.index)
             }
-            try whole.withLock { try $0.merge(simulation) }
+            try end(simulation)
         } catch {
-            source.withLock { source in
-                // The first failure is the one that is told; the other threads end at their next block.
-                if source.failure == nil { source.failure = error }
-                source.isAtEnd = true
-                source.rest = []
-            }
+            fail(error)
         }
     }
+
+    // MARK: Blocks that others read
+
+    /// What a thread adds its requests to; for blocks of requests that are read elsewhere, such as pages of a ledger.
+    package func begin() throws(SimulationError) -> TraceSimulation { try TraceSimulation(scenario) }
+
+    /// Replays a block of requests, all of which come behind those of the block before it.
+    ///
+    /// - Parameter index: its place among all blocks, from 0; none may be missing.
+    package func add(_ requests: [LoggedRequest], block index: Int, to simulation: inout TraceSimulation) throws {
+        var output = Output(bytes: 0, requests: 0)
+        for request in requests { try take(request, &simulation, &output) }
+        try tell(output, index)
+    }
+
+    /// A thread's part is complete.
+    package func end(_ simulation: TraceSimulation) throws(SimulationError) {
+        try whole.withLock { (whole) throws(SimulationError) in try whole.merge(simulation) }
+    }
+
+    /// The first failure is the one that is told; the other threads end at their next block.
+    package func fail(_ error: any Error) {
+        source.withLock { source in
+            if source.failure == nil { source.failure = error }
+            source.isAtEnd = true
+            source.rest = []
+        }
+    }
+
+    package var hasFailed: Bool { source.withLock { $0.failure != nil } }
 
     private func nextBlock() throws -> Block? {
         try source.withLock { source in

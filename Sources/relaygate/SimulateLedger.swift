@@ -1,62 +1,93 @@
 internal import Accounting
 internal import Arguments
+internal import Configuration
+internal import Foundation
+internal import Reactor
 internal import Simulator
 internal import Store
+internal import Synchronization
 internal import Traces
 
-/// A simulation of the ledger: its requests are read as an export writes them, so that both say the same, and none of
-/// them is kept.
+/// A simulation of the ledger, read by several connections in one snapshot. It says the same as one of an export.
 enum SimulateLedger {
     /// Requests between two states that an interrupted run can go on from.
     private static let piece = 100_000
+    /// Requests whose pages are known at a time: so many that beginning again costs nothing.
+    private static let stretch = 1_000_000
 
     static func replay(
         _ simulation: inout TraceSimulation, _ question: SimulateQuestion, _ shard: ParallelReplay.Shard?,
         after: String?, _ arguments: ParsedArguments, _ list: RerunList?, _ keeping: SimulateTraces.Keeping?
     ) throws(CommandExit) {
         let connection = try ConfigurationOption.connection(arguments)
-        var filter = filter(question.scenario.selection)
-        filter.after = after.flatMap { UUID7($0) }
-        filter.limit = piece
-        var done = 0
-        var isFirst = true
-        var bar: LedgerProgress?
-        while true {
-            let (begin, begun, shown) = (simulation, filter, bar)
-            let wantsBar = isFirst
-            let (next, count, last, showing) = try Database.use(connection) { database in
-                let reader = TraceReader(database)
-                var simulation = begin
-                var lines = ReplayLine(tags: simulation.tags)
-                var bar = shown
-                if wantsBar { bar = try await LedgerProgress.start(reader, begun) }
-                var last: UUID7?
-                let count = try await reader.forEach(begun) { trace in
-                    last = trace.request.id
-                    bar?.advance(trace.request.id)
-                    let request = try lines.read(Array(trace.json.utf8))
-                    if let shard, !simulation.isInShard(request, shard.index, of: shard.count) { return }
-                    let policies = try simulation.add(request)
-                    if policies != 0 { list?.add(request, policies) }
+        let threads = arguments.integer("threads") ?? GatewayConfiguration.onlineProcessors
+        let limit = keeping == nil ? stretch : piece
+        let begun = simulation
+        simulation = try Database.use(connection, answerTimeout: nil) { database in
+            var simulation = begun
+            let snapshot = try await LedgerSnapshot.export(database)
+            var after = after.flatMap { UUID7($0) }
+            let query = try await LedgerQuery(
+                simulation.scenario.selection, tags: simulation.tags, after: after, on: database)
+            let bar = Mutex(try await LedgerProgress.start(TraceReader(database), filter(question, after)))
+            while true {
+                let (pages, count) = try await query.pages(after: after, limit: limit, on: database)
+                guard let last = pages.last?.last else { break }
+                let ends = pages.map(\.last)
+                let done = Mutex((pages: 0, requests: 0))
+                let parts = try ParallelReplay(
+                    simulation, shard: shard, next: { nil }, onRerun: list?.adding,
+                    onProgress: { progress in
+                        let before = done.withLock { done in
+                            defer { done = (done.pages + 1, progress.requests) }
+                            return done
+                        }
+                        bar.withLock { $0?.advance(ends[before.pages], by: progress.requests - before.requests) }
+                    })
+                let work = LedgerReplay(query, pages, parts)
+                run(work, parts, connection, snapshot, min(threads, pages.count))
+                do { simulation = try parts.result() } catch let fault as TraceFault {
+                    throw CommandExit.failure("the ledger: \(fault)")
+                } catch let error as SimulationError {
+                    throw SimulateText.failure(error, nil)
                 }
-                return (simulation, count, last, bar)
+                guard count == limit else { break }
+                after = last
+                try keeping?(simulation, nil, last.description)
             }
-            (simulation, bar, isFirst) = (next, showing, false)
-            done += count
-            guard count == piece, let last else { break }
-            filter.after = last
-            try keeping?(simulation, nil, last.description)
+            bar.withLock { $0?.finish() }
+            return simulation
         }
-        bar?.finish()
     }
 
-    /// The conditions that SQL can check; the simulator checks all of them again.
-    private static func filter(_ selection: TraceSelection) -> TraceFilter {
-        var filter = TraceFilter(
-            tenant: selection.tenants.count == 1 ? selection.tenants[0] : nil, since: selection.from,
-            until: selection.to)
-        if selection.policies.count == 1 { filter.policy = selection.policies[0] }
-        filter.tags = selection.tags.map { RequestTag(key: $0.key, value: $0.value) }
+    private static func run(
+        _ work: LedgerReplay, _ parts: ParallelReplay, _ connection: String, _ snapshot: LedgerSnapshot, _ threads: Int
+    ) {
+        let finished = Semaphore()
+        for _ in 0..<threads {
+            let thread = Thread {
+                do throws(CommandExit) {
+                    try Database.use(connection, answerTimeout: nil) { database in
+                        try await snapshot.join(database)
+                        // What is wrong with a request is no trouble of the database.
+                        do { try await work.work(database) } catch let fault as TraceFault { parts.fail(fault) }
+                    }
+                } catch {
+                    parts.fail(error)
+                }
+                finished.signal()
+            }
+            thread.stackSize = 8 << 20
+            thread.start()
+        }
+        for _ in 0..<threads { finished.wait() }
+    }
+
+    /// The requests whose first and last moment progress is measured between.
+    private static func filter(_ question: SimulateQuestion, _ after: UUID7?) -> TraceFilter {
+        let selection = question.scenario.selection
+        var filter = TraceFilter(since: selection.from, until: selection.to)
+        filter.after = after
         return filter
     }
 }

@@ -24,18 +24,15 @@ enum SimulateTraces {
         if arguments.flag("resume"), arguments.text("rerun-list") != nil {
             throw .badUsage("--rerun-list: would lack what was replayed before; leave --resume out")
         }
-        var state = SimulatePartial(head: head(question, shard), body: [])
+        let head = head(question, shard)
         let result = try simulation(question, shard: shard, arguments) {
             (simulation, position, after) throws(CommandExit) in
+            var state = SimulatePartial(head: head, body: simulation.encode())
             state.head.position = position
             state.head.after = after
-            state.body = simulation.encode()
             try state.write(to: partial)
         }
-        state.head.position = nil
-        state.head.after = nil
-        state.body = result.encode()
-        try state.write(to: partial)
+        try SimulatePartial(head: head, body: result.encode()).write(to: partial)
     }
 
     /// The report, which says first where the data come from.
@@ -67,7 +64,7 @@ enum SimulateTraces {
     }
 
     /// Keeps a state that can be gone on from.
-    typealias Keeping = (TraceSimulation, TraceFeed.Position?, String?) throws(CommandExit) -> Void
+    typealias Keeping = @Sendable (TraceSimulation, TraceFeed.Position?, String?) throws(CommandExit) -> Void
 
     private static func simulation(
         _ question: SimulateQuestion, shard: ParallelReplay.Shard?, _ arguments: ParsedArguments, keeping: Keeping?

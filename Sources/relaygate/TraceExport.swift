@@ -84,9 +84,10 @@ struct ExportProgress {
         self.bar = bar
     }
 
-    mutating func advance(_ id: UUID7) {
-        count += 1
-        guard count % 100 == 0, bar.isDue() else { return }
+    /// - Parameter requests: how many were done since, the one of this id with them.
+    mutating func advance(_ id: UUID7, by requests: Int = 1) {
+        count += requests
+        guard count % 100 < requests, bar.isDue() else { return }
         let share = last == first ? 1 : Double(id.time.microseconds - first) / Double(last - first)
         bar.show(share: share, requests: count)
     }

@@ -383,6 +383,14 @@ def test_progress_is_shown_on_a_terminal():
 
 # The ledger
 
+def without_source(text):
+    """A report without what tells a ledger from its export."""
+    document = json.loads(text)
+    assert document["coverage"].pop(0)["name"] == "source"
+    document["provenance"].pop("command")
+    return document
+
+
 def test_the_ledger_answers_as_its_export_does(postgres, tmp_path):
     tool = installation(postgres, tmp_path / "one")
     fill(tool, 300)
@@ -404,10 +412,27 @@ def test_the_ledger_answers_as_its_export_does(postgres, tmp_path):
     assert ledger(*minute)["sections"] == json.loads(simulate("--traces", path, *question, *minute))["sections"]
     assert cells(ledger("--tag", "user=u4"))["replayable", "as-logged", "requests"]["value"] == "30"
     assert cells(ledger("--served", "relay"))["replayable", "as-logged", "requests"]["value"] == "100"
+    # Whole reports but for the name of the source, whatever the number of threads; budgets in the order of arrival.
+    for asked in (["--policy", "as-logged", "--replicates", "0"],
+                  ["--policy", "llm,random:matched-tokens,cap-n:5,oracle", "--price", "llm=2.50/10", "--cluster", "tag:user"],
+                  ["--budget", "50/hour", "--budget", "20/day/reject", "--group-by", "tenant"]):
+        asked = [*asked, "--verdict-source", "tests", "--format", "json"]
+        wanted = without_source(simulate("--traces", path, *asked))
+        for threads in "1", "3":
+            assert without_source(tool.tool("simulate", "--ledger", *asked, "--threads", threads)) == wanted
+    assert 'no tenant is named "nobody"' in tool.refused_tool("simulate", "--ledger", *question, "--tenant", "nobody")
     # Shards of the ledger, merged.
     for index in (1, 2, 3):
         tool.tool("simulate", "--ledger", *question[:-2], "--shard", f"{index}/3", "--partial", str(tmp_path / str(index)))
     assert report("merge", *(tmp_path / name for name in "312")) == whole
+    # What cannot be replayed is named.
+    tool.database.server.psql(tool.database.name, """
+        ALTER TABLE segments DISABLE TRIGGER USER;
+        UPDATE segments SET finish = 'refused_budget', granted = NULL, generated_tokens = 0
+            WHERE role = 'llm' AND request_id = (SELECT id FROM requests WHERE calls > 0 ORDER BY id OFFSET 5 LIMIT 1)""")
+    for again in "1", "2":
+        said = tool.refused_tool("simulate", "--ledger", *question, "--threads", again)
+        assert "the ledger: relay.budgets_refuse request " in said and "the database cannot be used" not in said, said
 
 
 # What is refused
