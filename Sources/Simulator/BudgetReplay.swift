@@ -33,8 +33,18 @@ struct BudgetReplay: Equatable {
         }
     }
 
+    /// A budget of a tenant keeps the course of so many windows, the last ones: two months of days.
+    static let windowLimit = 62
+
+    private struct Owner: Hashable {
+        let tenant: String
+        let rule: Int
+    }
+
     let rules: [BudgetRule]
     private(set) var periods: [Key: Period] = [:]
+    /// The windows whose course is kept, in order.
+    private var kept: [Owner: [Int64]] = [:]
 
     init(_ rules: [BudgetRule]) { self.rules = rules }
 
@@ -72,13 +82,33 @@ struct BudgetReplay: Equatable {
             var period = periods[key] ?? Period(rules[key.rule].window)
             period.requests += 1
             period.used += result[.llmTokens]
-            period.burnDown.note(period.used, at: request.arrived.microseconds - key.start)
+            if keepsCourse(key) { period.burnDown.note(period.used, at: request.arrived.microseconds - key.start) }
             period.refused += result[.refused]
             period.degraded += result[.degraded]
             let limit = Int128(rules[key.rule].tokens)
             if period.exhausted == nil, period.used.low >= limit { period.exhausted = request.arrived.microseconds }
             periods[key] = period
         }
+    }
+
+    /// Whether a window is among the last of its budget; forgets the course of one that is no more.
+    private mutating func keepsCourse(_ key: Key) -> Bool {
+        let owner = Owner(tenant: key.tenant, rule: key.rule)
+        var starts = kept[owner] ?? []
+        if starts.last == key.start { return true }
+        let place = starts.firstIndex { $0 >= key.start } ?? starts.count
+        if place < starts.count, starts[place] == key.start { return true }
+        // A window that was forgotten stays so.
+        if periods[key] != nil { return false }
+        starts.insert(key.start, at: place)
+        var isKept = true
+        if starts.count > BudgetReplay.windowLimit {
+            let oldest = Key(tenant: key.tenant, rule: key.rule, start: starts.removeFirst())
+            periods[oldest]?.burnDown.clear()
+            isKept = oldest != key
+        }
+        kept[owner] = starts
+        return isKept
     }
 
     /// With so many tokens left.
@@ -145,6 +175,14 @@ struct BudgetReplay: Equatable {
                         + "arrival. Make the parts with --shard, which keeps the requests of a tenant together")
             }
         }
+        // The last windows of both are the last of the whole.
+        for (owner, starts) in other.kept {
+            let all = ((kept[owner] ?? []) + starts).sorted()
+            for start in all.dropLast(BudgetReplay.windowLimit) {
+                periods[Key(tenant: owner.tenant, rule: owner.rule, start: start)]?.burnDown.clear()
+            }
+            kept[owner] = all.suffix(BudgetReplay.windowLimit)
+        }
     }
 
     func encode(_ writer: inout PartialWriter) {
@@ -179,7 +217,11 @@ struct BudgetReplay: Equatable {
             guard periods.updateValue(period, forKey: key) == nil else {
                 throw PartialReader.damaged
             }
+            if !period.burnDown.points.isEmpty {
+                kept[Owner(tenant: tenant, rule: key.rule), default: []].append(key.start)
+            }
         }
+        for owner in kept.keys { kept[owner]?.sort() }
     }
 }
 

@@ -9,7 +9,19 @@ struct BurnDown: Equatable {
     struct Point: Equatable {
         /// Which point, counted in `unit` from the window's start, from 1.
         var place: Int64
-        var used: Extent
+        private var low: Int64
+        private var high: Int64
+
+        init(place: Int64, used: Extent) {
+            self.place = place
+            (low, high) = (Int64(clamping: used.low), Int64(clamping: used.high))
+        }
+
+        /// LLM tokens, in 64 bits, where no upper end is the largest number.
+        var used: Extent {
+            get { Extent(Int128(low), Int128(high)) }
+            set { (low, high) = (Int64(clamping: newValue.low), Int64(clamping: newValue.high)) }
+        }
     }
 
     /// Of a budget without windows.
@@ -40,6 +52,9 @@ struct BurnDown: Equatable {
         points.append(Point(place: place, used: used))
         while points.count > BurnDown.limit { widen() }
     }
+
+    /// Forgets the points.
+    mutating func clear() { points = [] }
 
     /// The first point behind a moment.
     private static func place(_ offset: Int64, _ unit: Int64) -> Int64 {

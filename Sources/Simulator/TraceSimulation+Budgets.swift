@@ -51,9 +51,6 @@ extension TraceSimulation {
 struct BurnDownPlot {
     /// Lines beyond which a plot cannot be read.
     static let lineLimit = 8
-    /// Windows of one line beyond which it cannot be read: two months of days.
-    static let windowLimit = 62
-
     private(set) var plot: Plot?
     private(set) var notes: [String] = []
 
@@ -82,9 +79,10 @@ struct BurnDownPlot {
                 "The plot has the \(shown.count) budgets of which most was used; the other \(lines.count - shown.count) are "
                     + "in the table.")
         }
-        if shown.contains(where: { $0.periods.count > BurnDownPlot.windowLimit }) {
-            notes.append("The plot has the last \(BurnDownPlot.windowLimit) windows of a budget.")
-            for index in shown.indices { shown[index].periods = shown[index].periods.suffix(BurnDownPlot.windowLimit) }
+        let windows = BudgetReplay.windowLimit
+        if shown.contains(where: { $0.periods.count > windows }) {
+            notes.append("The plot has the last \(windows) windows of a budget in which something was asked of it.")
+            for index in shown.indices { shown[index].periods = shown[index].periods.suffix(windows) }
         }
         let origin = shown.compactMap { line in line.periods.first.map { line.begin($0) } }.min() ?? 0
         let severalRules = replay.rules.count > 1

@@ -64,7 +64,9 @@ import Testing
                 // Half as far apart there were too many.
                 #expect(Set(arrivals.map { $0.moment / (unit / 2) }).count > 48)
             }
-            #expect(covered == arrivals.count)
+            // All of them in the last 62 windows.
+            let kept = try #require(periods.keys.map { $0.start / 1_000_000 }.sorted().suffix(62).first)
+            #expect(covered == arrivals.filter { $0.moment >= kept }.count)
         }
     }
 
@@ -102,5 +104,32 @@ import Testing
         // From the hour of the first request to its end.
         #expect(section.plot?.series[0].points.map(\.x) == [0, 1])
         #expect(section.plot?.series[0].points.map(\.y) == [1, 0.81])
+    }
+
+    @Test func `the course of the last windows is kept, in one part and in two`() throws {
+        let day: Int64 = 86_400
+        let rule = BudgetRule(tenant: nil, tokens: 100, window: .day, onExhausted: .degrade)
+        let requests = (0..<100).map { Self.request($0, "a", at: Int64($0) * day + 3_600, tokens: 10) }
+        let whole = try Self.simulation([rule], requests)
+        let periods = try #require(whole.budgets.compactMap { $0 }.first).periods
+        #expect(periods.count == 100)
+        for (key, period) in periods {
+            // Days 38 to 99 are 62.
+            #expect(period.burnDown.points.isEmpty == (key.start < 38 * day * 1_000_000))
+            #expect(period.used == Extent(10))
+        }
+        // Saved in the middle and gone on with.
+        var half = try Self.simulation([rule], Array(requests[..<70]))
+        half = try TraceSimulation.decode(half.encode(), scenario: half.scenario)
+        for request in requests[70...] { try half.add(request) }
+        #expect(half.encode() == whole.encode())
+        var late = try Self.simulation([rule], Array(requests[70...]))
+        try late.merge(Self.simulation([rule], Array(requests[..<70])))
+        #expect(late.encode() == whole.encode())
+        let section = try #require(whole.report().sections.first { $0.name == "budgets_b" })
+        #expect(section.notes.contains { $0.contains("the last 62 windows") })
+        // The first point is full, at the start of day 38.
+        #expect(section.plot?.xTitle == "hours from 1970-02-08T00:00:00Z")
+        #expect(section.plot?.series[0].points.first == Plot.Point(x: 0, y: 1))
     }
 }
