@@ -15,6 +15,8 @@ struct CellText: Equatable {
 /// Lays out the cells of one section and collects their reasons, each once, in the order of their first use.
 struct CellWriter {
     private(set) var reasons: [String] = []
+    /// From 1: each cell of a long table may have a reason of its own.
+    private var places: [String: Int] = [:]
     /// Interval methods that were used, for the explanation.
     private(set) var intervals: [String] = []
     private(set) var hasBounds = false
@@ -59,8 +61,9 @@ struct CellWriter {
     }
 
     private mutating func index(of reason: String) -> Int {
-        if let index = reasons.firstIndex(of: reason) { return index + 1 }
+        if let index = places[reason] { return index }
         reasons.append(reason)
+        places[reason] = reasons.count
         return reasons.count
     }
 
