@@ -13,7 +13,7 @@ struct LedgerPage {
     var ids: [UUID7] { requests.map(\.id) }
 
     /// - Throws: `PostgresError` or `TraceFault`, as the others do.
-    mutating func readRequests(_ rows: PostgresRows) throws {
+    mutating func readRequests(_ rows: PostgresRows, where isWanted: (LoggedRequest) -> Bool) throws {
         requests.reserveCapacity(rows.count)
         let (id, tenant, model) = (try rows.column("id"), try rows.column("tenant"), try rows.column("model"))
         let (policy, propensity) = (try rows.column("policy"), try rows.column("propensity"))
@@ -25,6 +25,7 @@ struct LedgerPage {
                 policy: try policy.text(row), propensity: try propensity.optionalDouble(row),
                 arrived: try started.timestamp(row), choices: try choices.int(row),
                 promptTokens: try promptTokens.int(row))
+            guard isWanted(request) else { continue }
             guard (0...LedgerPage.timeLimit).contains(request.arrived.microseconds) else {
                 throw fault(request, "arrived_ms", "must be a number of milliseconds")
             }

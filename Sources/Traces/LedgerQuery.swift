@@ -74,19 +74,24 @@ package struct LedgerQuery: Sendable {
 
     /// The requests of a page, in the order of ids.
     ///
+    /// - Parameters:
+    ///   - isPart: whether only some are wanted.
+    ///   - isWanted: asked before segments are read, so that those of others are not.
     /// - Throws: `PostgresError`, or `TraceFault` for a number that no replay takes.
-    package func requests(_ page: Page, on database: any PostgresDatabase) async throws -> [LoggedRequest] {
+    package func requests(
+        _ page: Page, on database: any PostgresDatabase, isPart: Bool = false,
+        where isWanted: (LoggedRequest) -> Bool = { _ in true }
+    ) async throws -> [LoggedRequest] {
         var requests = LedgerPage(tags: tags)
         try requests.readRequests(
-            try await database.query(LedgerQuery.requests, binds(page) + [.texts(tags)]))
+            try await database.query(LedgerQuery.requests, binds(page) + [.texts(tags)]), where: isWanted)
+        let isWhole = isWhole && !isPart
         let range: [PostgresValue] = [.uuid(page.first), .uuid(page.last)]
         let ids: [PostgresValue] = isWhole ? [] : [.uuids(requests.ids)]
         try requests.readSegments(
-            try await database.query(
-                isWhole ? LedgerQuery.segments : LedgerQuery.someSegments, range + ids))
+            try await database.query(isWhole ? LedgerQuery.segments : LedgerQuery.someSegments, range + ids))
         try requests.readVerdicts(
-            try await database.query(
-                isWhole ? LedgerQuery.verdicts : LedgerQuery.someVerdicts, range + ids))
+            try await database.query(isWhole ? LedgerQuery.verdicts : LedgerQuery.someVerdicts, range + ids))
         return requests.requests
     }
 

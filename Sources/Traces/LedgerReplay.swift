@@ -24,7 +24,9 @@ package final class LedgerReplay: Sendable {
     package func work(_ database: any PostgresDatabase) async throws {
         var simulation = try replay.begin()
         while !replay.hasFailed, let index = takeNext() {
-            let requests = try await query.requests(pages[index], on: database)
+            let requests = try await query.requests(pages[index], on: database, isPart: replay.isSharded) { request in
+                replay.isInShard(request, simulation)
+            }
             try replay.add(requests, block: index, to: &simulation)
         }
         try replay.end(simulation)

@@ -123,6 +123,14 @@ package final class ParallelReplay: Sendable {
     /// What a thread adds its requests to; for blocks of requests that are read elsewhere, such as pages of a ledger.
     package func begin() throws(SimulationError) -> TraceSimulation { try TraceSimulation(scenario) }
 
+    var isSharded: Bool { shard.map { $0.count > 1 } ?? false }
+
+    /// Whether the request is of the part that is replayed, which its id and tenant say; others need not be read.
+    func isInShard(_ request: LoggedRequest, _ simulation: TraceSimulation) -> Bool {
+        guard let shard else { return true }
+        return simulation.isInShard(request, shard.index, of: shard.count)
+    }
+
     /// Replays a block of requests, all of which come behind those of the block before it.
     ///
     /// - Parameter index: its place among all blocks, from 0; none may be missing.
@@ -210,7 +218,7 @@ package final class ParallelReplay: Sendable {
     private func take(
         _ request: LoggedRequest, _ simulation: inout TraceSimulation, _ output: inout Output
     ) throws(TraceFault) {
-        if let shard, !simulation.isInShard(request, shard.index, of: shard.count) { return }
+        guard isInShard(request, simulation) else { return }
         output.requests += 1
         do throws(SimulationError) {
             let mask = try simulation.addUnordered(request)
