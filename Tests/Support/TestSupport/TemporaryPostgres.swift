@@ -65,7 +65,7 @@ package final class TemporaryPostgres: Sendable {
     /// Starts the server and waits until it answers.
     package func start() throws {
         // Suites run in parallel, and each test has connections of its own.
-        let options = "-c listen_addresses= -c unix_socket_directories=\(directory) -c max_connections=300"
+        let options = "-c listen_addresses= -c unix_socket_directories=\(directory) -c max_connections=1000"
         _ = try runAsServer(
             "pg_ctl", ["-D", directory + "/data", "-l", directory + "/log", "-w", "-o", options, "start"])
     }
