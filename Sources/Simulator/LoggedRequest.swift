@@ -164,6 +164,20 @@ package struct LoggedRequest: Sendable {
     /// The value of a tag; nil when the request has none of this name.
     package func tag(_ key: String) -> String? { tags.first { $0.key == key }?.value }
 
+    /// Whether a segment is the last attempt at a call that was served; an answer of the LLM alone is no call.
+    func isServedCall(_ index: Int) -> Bool {
+        let segment = segments[index]
+        guard segment.role == .llm, !segment.finish.isRefused,
+            segment.granted != nil || segment.requested != nil || segment.sequence > 0
+        else { return false }
+        return index + 1 >= segments.count || segments[index + 1].sequence != segment.sequence
+            || segments[index + 1].choice != segment.choice
+    }
+
+    /// Calls of the LLM that were served, as the ledger counts them: attempts at one call are one, and a refused call
+    /// is none.
+    package var servedCalls: Int { segments.indices.count { isServedCall($0) } }
+
     /// Who wrote, as the logged policy and the segments say.
     package var writer: LoggedWriter {
         switch policy {

@@ -80,18 +80,10 @@ struct RequestReplay {
                 result[.llmTokens] += Extent(segment.tokens)
                 guard !segment.finish.isRefused else { continue }
                 result[.reached] = Extent(1)
-                if isCall(index, in: range) { result[.calls] += Extent(1) }
+                if request.isServedCall(index) { result[.calls] += Extent(1) }
             }
             for model in tables.indices { result.addCost(costs[model][index], model) }
         }
-    }
-
-    /// Whether a segment is the last attempt at a call, which an answer of the LLM alone is not.
-    private func isCall(_ index: Int, in range: Range<Int>) -> Bool {
-        let segment = request.segments[index]
-        guard segment.granted != nil || segment.requested != nil || segment.sequence > 0 else { return false }
-        return index + 1 >= request.segments.count || request.segments[index + 1].sequence != segment.sequence
-            || request.segments[index + 1].choice != segment.choice
     }
 
     // MARK: What would have been done

@@ -65,6 +65,7 @@ package struct ReplayLine: ~Copyable {
             choices: try root.tokens("choices", from: 1), promptTokens: try root.tokens("prompt_tokens"))
         if !tags.isEmpty { request.tags = try ReplayLine.tags(root, tags) }
         request.segments = try ReplayLine.segments(root, &names)
+        try ReplayLine.checkSums(root, request)
         request.verdicts = try ReplayLine.verdicts(root, choices: request.choices, &names)
         try ReplayLine.readCounterfactual(root, &request)
         return request
@@ -109,6 +110,29 @@ package struct ReplayLine: ~Copyable {
             segments.append(segment)
         }
         return segments
+    }
+
+    /// What the line says of the request as a whole must be what its segments say. A table that leaves such a column
+    /// out says nothing with it.
+    private static func checkSums(_ root: TraceObject, _ request: LoggedRequest) throws(TraceFault) {
+        if let finished = try root.optionalMicroseconds("finished_ms"), finished < request.arrived.microseconds {
+            throw TraceFault("finished_ms", "must not be before arrived_ms")
+        }
+        // At most 10,000 segments of 1,000,000,000 tokens.
+        var (slm, llm) = (0, 0)
+        for segment in request.segments {
+            if segment.role == .llm { llm += segment.tokens } else { slm += segment.tokens }
+        }
+        try check(root, "slm_tokens", slm)
+        try check(root, "llm_tokens", llm)
+        try check(root, "calls", request.servedCalls, " that were served")
+    }
+
+    private static func check(
+        _ root: TraceObject, _ member: StaticString, _ sum: Int, _ which: String = ""
+    ) throws(TraceFault) {
+        guard let total = try root.optionalCount(member), total != sum else { return }
+        throw TraceFault(root.name(member), "is \(total), its segments have \(sum)\(which)")
     }
 
     private static func verdicts(

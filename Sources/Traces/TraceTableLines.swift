@@ -126,7 +126,7 @@ package struct TraceTableLines {
         json.append(json: ",\"propensity\":")
         append(cell("propensity"), &json)
         json.append(json: "}")
-        for name in ["arrived_ms", "choices", "prompt_tokens"] {
+        for name in ["arrived_ms", "finished_ms", "choices", "calls", "prompt_tokens", "slm_tokens", "llm_tokens"] {
             json.append(json: ",")
             json.append(jsonString: name)
             json.append(json: ":")

@@ -236,6 +236,22 @@ def test_a_selection_that_finds_nothing_is_said(tmp_path):
     assert not any("selected" in text for text in report(*question[:4])["warnings"])
 
 
+@pytest.mark.parametrize("member, change, rule", [
+    ("slm_tokens", 1, "is {wrong}, its segments have {right}"), ("llm_tokens", -1, "is {wrong}, its segments have {right}"),
+    ("calls", 1, "is {wrong}, its segments have {right} that were served"),
+    ("finished_ms", -10**9, "must not be before arrived_ms")])
+def test_a_line_that_contradicts_itself_is_refused(member, change, rule, tmp_path):
+    lines = TRACE.read_text().splitlines()
+    line = json.loads(lines[1])
+    right = line[member]
+    line[member] += change
+    path = tmp_path / "trace.jsonl"
+    path.write_text("\n".join([lines[0], json.dumps(line), *lines[2:], ""]))
+    done = call("--traces", path)
+    assert done.returncode == 1 and done.stdout == b""
+    assert f"trace.jsonl: line 2: {member} {rule.format(wrong=right + change, right=right)}" in done.stderr.decode()
+
+
 def test_a_fault_of_a_table_names_its_file_and_line(postgres, tmp_path):
     tool = installation(postgres, tmp_path / "one")
     fill(tool, 20)

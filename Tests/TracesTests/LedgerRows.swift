@@ -49,6 +49,15 @@ enum LedgerRows {
         if number % 4 == 2 { record.tags.append(RequestTag(key: "team", value: "x")) }
         if number % 7 == 0 { record.tags.append(RequestTag(key: "odd", value: "")) }
         record.segments = (0..<record.choices).flatMap { segments(number, policy, choice: $0, started) }
+        for segment in record.segments {
+            if segment.role == "llm" {
+                record.llmTokens += segment.generatedTokens
+            } else {
+                record.slmTokens += segment.generatedTokens
+            }
+        }
+        // Each answer of the relay has one call; those that a budget refused are not served.
+        if policy != "slm", policy != "llm", number % 8 != 0 { record.calls = record.choices }
         return record
     }
 
@@ -93,11 +102,11 @@ enum LedgerRows {
         WHERE ('x' || right(r.id::text, 12))::bit(48)::bigint % 6 = 0 AND (v.source = 'tests' OR c.choice = 0)
         """
 
-    /// A request like this one, right behind it.
+    /// A request like this one, right behind it, without segments.
     static func late(_ number: Int) -> String {
         """
         INSERT INTO requests SELECT (jsonb_populate_record(r, jsonb_build_object('id',
-            overlay(r.id::text placing 'f' from 25 for 1)))).* FROM requests r WHERE id = '\(record(number).id)'
+            overlay(r.id::text placing 'f' from 25 for 1), 'slm_tokens', 0, 'llm_tokens', 0, 'calls', 0))).* FROM requests r WHERE id = '\(record(number).id)'
         """
     }
 }

@@ -78,6 +78,79 @@ import Wire
         }
     }
 
+    // MARK: A line that contradicts itself
+
+    /// Segments of the SLM (48 tokens) and of two attempts at a call: 3 tokens that came before a failure, then 100.
+    /// A second call is refused. So 48 and 103 tokens, and one call that was served.
+    private static let attempts = line(second: #""seq":1"#).replacing(
+        #"{"role":"llm""#,
+        with: #"{"role":"llm","choice":0,"seq":1,"attempt":1,"model":"large","tokens":3,"command_tokens":0,"#
+            + #""finish":"failed"},{"role":"llm""#
+    ).replacing(
+        #""seq":1,"attempt":1,"model":"large","requested""#, with: #""seq":1,"attempt":2,"model":"large","requested""#
+    ).replacing(
+        #""ms":1830}"#,
+        with: #""ms":1830},{"role":"llm","choice":0,"seq":2,"attempt":1,"model":"large","requested":9,"granted":0,"#
+            + #""tokens":0,"command_tokens":0,"finish":"refused_budget"}"#)
+
+    private static func told(_ line: String, _ members: String) -> String {
+        line.replacing(#""version":2,"#, with: #""version":2,\#(members),"#)
+    }
+
+    @Test(arguments: [
+        told(line(), #""slm_tokens":48,"llm_tokens":100,"calls":1,"finished_ms":1723000000000.25"#),
+        told(attempts, #""slm_tokens":48,"llm_tokens":103,"calls":1"#),
+        told(line(), #""slm_tokens":null"#),
+    ])
+    func `totals that are the sums of the segments are read`(_ line: String) throws {
+        #expect(try Self.read(line).promptTokens == 120)
+    }
+
+    struct Contradiction: Sendable {
+        let line: String
+        let member: String
+        let said: String
+    }
+
+    @Test(arguments: [
+        Contradiction(
+            line: told(line(), #""slm_tokens":49"#), member: "slm_tokens", said: "is 49, its segments have 48"),
+        Contradiction(
+            line: told(attempts, #""llm_tokens":100"#), member: "llm_tokens", said: "is 100, its segments have 103"),
+        Contradiction(
+            line: told(attempts, #""calls":2"#), member: "calls",
+            said: "is 2, its segments have 1 that were served"),
+        Contradiction(
+            line: told(line(), #""finished_ms":1723000000000.249"#), member: "finished_ms",
+            said: "must not be before arrived_ms"),
+        Contradiction(
+            line: told(
+                #"{"version":2,"request_id":"01912acd-8e00-7a3e-8000-000000000001","tenant":"a","model":"m","#
+                    + #""policy":{"name":"slm"},"arrived_ms":1723000000000,"choices":1,"prompt_tokens":1,"tags":{},"#
+                    + #""segments":[],"verdicts":[]}"#, #""slm_tokens":5"#),
+            member: "slm_tokens", said: "is 5, its segments have 0"),
+    ])
+    func `a line that contradicts its segments is refused by the member`(_ wrong: Contradiction) {
+        #expect {
+            _ = try Self.read(wrong.line)
+        } throws: { error in
+            let fault = error as? TraceFault
+            return fault?.member == wrong.member && fault?.rule == wrong.said
+        }
+    }
+
+    @Test func `an answer of the LLM alone is no call, and each answer has its own`() throws {
+        let first = LoggedSegment(role: .llm, sequence: 0, model: "large", tokens: 9, finish: .stop)
+        var called = LoggedSegment(role: .llm, choice: 1, sequence: 0, model: "large", tokens: 9, finish: .stop)
+        called.granted = 9
+        var other = called
+        other.choice = 2
+        let request = LoggedRequest(
+            id: UUID7(high: 0, low: 0), tenant: "t", model: "m", policy: "relay",
+            arrived: Timestamp(microseconds: 0), choices: 3, promptTokens: 1, segments: [first, called, other])
+        #expect(request.servedCalls == 2)
+    }
+
     // MARK: Several threads
 
     private static func scenario() -> Scenario {

@@ -71,6 +71,17 @@ import Testing
         }
     }
 
+    @Test(arguments: [("48", "2", "calls"), ("47", "1", "slm_tokens")])
+    func `totals of a table are held against its rows`(_ tokens: String, _ calls: String, _ member: String) {
+        // The rows of the first request have 48 tokens of the SLM and one call; both totals stand behind each row.
+        let rows = Self.table.split(separator: "\n", omittingEmptySubsequences: false).enumerated().map { index, row in
+            index == 0 ? "\(row),slm_tokens,calls" : row.isEmpty ? "" : "\(row),\(tokens),\(calls)"
+        }
+        #expect {
+            _ = try Self.read(rows.joined(separator: "\n"), piece: 1000)
+        } throws: { ($0 as? TraceFault)?.member == member }
+    }
+
     @Test func `a cell that is no number is named by the member`() {
         #expect {
             _ = try Self.read(Self.table.replacing(",48,8,call", with: ",4x,8,call"), piece: 1000)
