@@ -9,6 +9,40 @@ enum MetricDefinitions {
         "p*",
         "share of the performance-matched random router, (accuracy − SLM) / (LLM − SLM); also PGR and gap recovery")
     static let reduction = Report.Definition("reduction", "1 − LLM share / p*, against the performance-matched router")
+    static let matchedCost = Report.Definition(
+        "random router at matched cost",
+        "resource-equivalent (RelayLLM): p = (cost − SLM's) / (LLM's − SLM's), the costs of all requests; of LLM tokens, "
+            + "whose share of all tokens is ρ: p = ρ·SLM / (ρ·SLM + (1 − ρ)·LLM), with the tokens of either alone")
+    static let gain = Report.Definition(
+        "gain", "accuracy − accuracy of the random router at matched cost (RelayLLM)")
+    static let hull = Report.Definition(
+        "hull",
+        "the non-decreasing concave hull of exact points: the best accuracy for each cost that time sharing of two of "
+            + "them reaches (RouterBench)")
+    /// By the names under which off-policy estimates stand in a report.
+    static let estimators = [
+        Report.Definition(
+            "IPS",
+            "inverse propensity scoring: Σ w·r / n; r: verdict; w: the policy's probability of what was done / the "
+                + "logged propensity (Horvitz and Thompson 1952)"),
+        Report.Definition("SNIPS", "self-normalised IPS: Σ w·r / Σ w (Swaminathan and Joachims 2015)"),
+        Report.Definition("IPS clipped at 5", "Σ min(w, 5)·r / n; biased towards 0"),
+        Report.Definition(
+            "doubly robust",
+            "Σ (m_π + w·(r − m)) / n; m: the value that a model of values gives to what was done; m_π: its mean under "
+                + "the policy (Dudík et al. 2014)"),
+        Report.Definition(
+            "Horvitz-Thompson",
+            "Σ y/q / N over shadow runs; y: verdict; q: inclusion probability; N: requests with a verdict (Horvitz and "
+                + "Thompson 1952)"),
+        Report.Definition("Hájek", "Σ y/q / Σ 1/q over shadow runs (Hájek 1971)"),
+    ]
+    static let effectiveSample = Report.Definition(
+        "effective sample",
+        "(Σ w)² / Σ w²: how many requests of equal weight would say as much (Kish 1965); w: the policy's probability of "
+            + "what was done / the logged propensity")
+    static let largestWeight = Report.Definition(
+        "largest weight", "the maximum of w: a request with a large one decides the estimate nearly alone")
     static let pgr = Report.Definition("PGR", "(accuracy − SLM) / (LLM − SLM) (RouteLLM)")
     static let apgr = Report.Definition(
         "APGR", "(area − SLM's area) / (LLM's area − SLM's area) under accuracy against the LLM's share (RouteLLM)")

@@ -58,7 +58,7 @@ struct ReplayPlan {
         tables = scenario.costModels.map(CostTable.init)
         hasBudgets = leaves.contains(where: \.isOrdered)
         var tags = Set(scenario.selection.tags.map(\.key))
-        if let group = scenario.groupBy, group != "tenant", group != "model" { tags.insert(group) }
+        if let group = scenario.groupTag { tags.insert(group) }
         if case .tag(let key) = scenario.cluster { tags.insert(key) }
         for case .threshold(let score, _) in leaves { tags.insert(score) }
         self.tags = tags

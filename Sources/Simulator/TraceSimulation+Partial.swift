@@ -6,7 +6,7 @@ internal import Accounting
 /// all before it. Equal contents are equal bytes, however they came about.
 extension TraceSimulation {
     private static let mark = Array("RGSIM".utf8)
-    private static let version: UInt8 = 2
+    private static let version: UInt8 = 3
 
     /// Adds the sums of another part of the same trace under the same scenario.
     ///
@@ -23,8 +23,7 @@ extension TraceSimulation {
         judged += other.judged
         first = [first, other.first].compactMap { $0 }.min()
         last = [last, other.last].compactMap { $0 }.max()
-        metTenants.formUnion(other.metTenants)
-        metPolicies.formUnion(other.metPolicies)
+        met.merge(other.met)
         sources.formUnion(other.sources)
         try checkSources()
         log.merge(other.log)
@@ -54,10 +53,9 @@ extension TraceSimulation {
         for value in [seen, outside, unscored, paired, judged, first == nil ? 0 : 1] { writer.put(value) }
         writer.put(Int128(first?.microseconds ?? 0))
         writer.put(Int128(last?.microseconds ?? 0))
-        for names in [sources, metTenants, metPolicies] {
-            writer.put(names.count)
-            for name in names.sorted() { writer.put(name) }
-        }
+        writer.put(sources.count)
+        for name in sources.sorted() { writer.put(name) }
+        met.encode(&writer)
         log.encode(&writer)
         exploration.encode(&writer)
         writer.put(groups.count)
@@ -109,8 +107,7 @@ extension TraceSimulation {
             last = Timestamp(microseconds: moments.1)
         }
         for _ in 0..<(try reader.count()) { sources.insert(try reader.text()) }
-        for _ in 0..<(try reader.count()) { metTenants.insert(try reader.text()) }
-        for _ in 0..<(try reader.count()) { metPolicies.insert(try reader.text()) }
+        met = try NamesMet(&reader, costModels: plan.tables.count)
         log = try LogSums(&reader)
         try exploration.take(&reader)
         for _ in 0..<(try reader.count()) {

@@ -12,7 +12,6 @@ extension TraceSimulation {
         if unscored > 0 {
             report.exclusions.append(Report.Exclusion("without a score of a threshold", requests: unscored))
         }
-        report.definitions = definitions
         report.warnings = warnings(answers, sums)
         report.sections = [
             replayableSection(answers), policySection(answers, intervals), costSection(answers, sums),
@@ -25,6 +24,7 @@ extension TraceSimulation {
         report.sections.append(positionSection)
         report.sections += budgetSections
         if let section = explorationSection { report.sections.append(section) }
+        report.definitions = definitions(report.sections)
         return report
     }
 
@@ -47,28 +47,6 @@ extension TraceSimulation {
         return coverage
     }
 
-    private var definitions: [Report.Definition] {
-        [
-            Report.Definition(
-                "replayable", "everything about the request under the policy follows from the log or was measured"),
-            Report.Definition(
-                "same draws",
-                "a model that is shown the same text writes the same tokens, whatever the limit (prefix property); "
-                    + "forbidding commands changes nothing where none would be written; failures and departures happen "
-                    + "at the same places. Bounds rest on this and on the relay's limits"),
-            Report.Definition(
-                "accuracy", "of the requests with a verdict; of what was never written nothing is assumed (Manski)"),
-            Report.Definition(
-                "cap per request", "on the calls of one answer together; an answer of the LLM alone is no call"),
-            Report.Definition(
-                "degraded", "requests in which a call was refused, or was cut or forbidden by the policy"),
-            Report.Definition(
-                "answers that were not logged",
-                "are priced with the prompt_tokens of the request as their prompt"),
-            Report.Definition("verdict of several answers", "their mean, to the millionth"),
-        ] + CallRatios.definitions
-    }
-
     private func warnings(_ answers: [PolicyAnswer], _ sums: GroupSums) -> [String] {
         var warnings = emptySelections
         let requests = seen - outside
@@ -80,8 +58,7 @@ extension TraceSimulation {
         for (index, table) in plan.tables.enumerated() {
             let missing = sums.all[ReplayPlan.asLogged].unpriced[index]
             guard missing > 0 else { continue }
-            warnings.append(
-                "\(table.model.name): \(missing) requests have no price or no prompt count, so no total is given")
+            warnings.append("\(table.model.name): \(unpricedReason(missing, index)), so no total is given")
         }
         if case .request = plan.scenario.cluster {
             warnings.append(
@@ -103,10 +80,36 @@ extension TraceSimulation {
             let cause = selection == TraceSelection() ? "the source is empty" : "nothing fits the selection"
             return ["there are no requests: \(cause), so that nothing below says anything"]
         }
-        let tenants = selection.tenants.filter { !metTenants.contains($0) }
-        let policies = selection.policies.filter { !metPolicies.contains($0) }
+        let tenants = selection.tenants.filter { !met.tenants.contains($0) }
+        let policies = selection.policies.filter { !met.policies.contains($0) }
         return tenants.map { "no request that was selected is of the tenant \($0)" }
-            + policies.map { "no request that was selected was served under the policy \($0)" }
+            + policies.map { "no request that was selected was served under the policy \($0)" } + emptyNames
+    }
+
+    /// Tags and sources that no selected request has.
+    private var emptyNames: [String] {
+        var warnings: [String] = []
+        if let tag = plan.scenario.groupTag, !met.hasGroup {
+            warnings.append("no request that was selected has the tag \(tag) (group_by): all are in one group, (none)")
+        }
+        if case .tag(let tag) = plan.scenario.cluster, !met.hasCluster {
+            warnings.append(
+                "no request that was selected has the tag \(tag) (cluster): intervals take requests as independent")
+        }
+        if let source = plan.scenario.verdictSource, !met.hasVerdictSource {
+            warnings.append(
+                "no request that was selected has a verdict of the source \(source) (verdict_source): nothing is judged"
+            )
+        }
+        return warnings
+    }
+
+    /// Why requests have no cost under a cost model, with the first models that have no price.
+    private func unpricedReason(_ count: Int, _ index: Int) -> String {
+        let models = met.unpricedModels(index)
+        if models.isEmpty { return "\(count) requests have no prompt count" }
+        if plan.tables[index].isRecorded { return "\(count) requests have no recorded cost of \(models)" }
+        return "\(count) requests have no price of \(models) when they arrived, or no prompt count"
     }
 
     private func replayableSection(_ answers: [PolicyAnswer]) -> Section {
@@ -135,7 +138,7 @@ extension TraceSimulation {
         var table = Table(columns: [
             Table.Column("policy", "policy"), Table.Column("basis", "requests"),
             Table.Column("accuracy", "accuracy", decimals: 4),
-            Table.Column("accuracy_change", "change as logged", decimals: 4),
+            Table.Column("accuracy_change", "change from as logged", decimals: 4),
             Table.Column("llm_tokens", "LLM tokens"), Table.Column("slm_tokens", "SLM tokens"),
             Table.Column("call_ratio", "call ratio, pooled", decimals: 6),
             Table.Column("mean_call_ratio", "call ratio, mean of ratios", decimals: 6),
@@ -191,15 +194,14 @@ extension TraceSimulation {
             let logged = self.totals(ReplayPlan.asLogged, sums, paired: answer.isPaired)
             for (index, prices) in plan.tables.enumerated() {
                 guard totals.unpriced[index] == 0 else {
-                    let why =
-                        "\(totals.unpriced[index]) requests have no price or no prompt count in \(prices.model.name)"
+                    let why = "\(prices.model.name): \(unpricedReason(totals.unpriced[index], index))"
                     row += [.finding(.unknown(prices.unit, reason: why)), .none]
                     continue
                 }
                 let range = totals[cost: index]
                 let why =
                     prices.isRecorded && !answer.isAsLogged
-                    ? "recorded costs are of what was served" : answer.costReason
+                    ? "recorded costs are of what was served" : answer.costReason(isOpen: range.high == nil)
                 row.append(.finding(range.finding(prices.unit, reason: why, scale: prices.scale)))
                 let base = logged[cost: index].exact.flatMap { $0 == .zero ? nil : $0 }
                 let ratio = base.map { base in
@@ -236,7 +238,10 @@ extension PolicyAnswer {
     var isAsLogged: Bool { counterfactual == .asLogged }
 
     /// Why a cost is not exact.
-    var costReason: String {
-        reason + (isAsLogged ? "" : "; without an upper end for SLM tokens (relay.max_tokens) costs of them have none")
+    ///
+    /// - Parameter isOpen: whether it has no upper end, as where nothing limits how much a model writes.
+    func costReason(isOpen: Bool) -> String {
+        let open = isOpen ? "without an upper end for tokens (relay.max_tokens) costs have none" : ""
+        return [reason, open].filter { !$0.isEmpty }.joined(separator: "; ")
     }
 }

@@ -20,9 +20,7 @@ package struct TraceSimulation: Sendable {
     var first: Timestamp?
     var last: Timestamp?
     var sources: Set<String> = []
-    /// Of the tenants and policies that the scenario selects, those that have a selected request.
-    var metTenants: Set<String> = []
-    var metPolicies: Set<String> = []
+    var met: NamesMet
     var groups: [String: GroupSums] = [:]
     var clusters: ClusterTable
     var log = LogSums()
@@ -38,6 +36,7 @@ package struct TraceSimulation: Sendable {
         self.plan = plan
         clusters = ClusterTable(width: ClusterColumn.width(plan))
         exploration = ExplorationSums(plan)
+        met = NamesMet(costModels: plan.tables.count)
         budgets = plan.leaves.map { leaf in
             if case .budgets(let rules) = leaf { BudgetReplay(rules) } else { nil }
         }
@@ -68,8 +67,7 @@ package struct TraceSimulation: Sendable {
             outside += 1
             return 0
         }
-        if !plan.scenario.selection.tenants.isEmpty { metTenants.insert(request.tenant) }
-        if !plan.scenario.selection.policies.isEmpty { metPolicies.insert(request.policy) }
+        met.add(request, plan.scenario)
         let replay = try prepared(request)
         if replay.verdict != nil { judged += 1 }
         first = min(first ?? request.arrived, request.arrived)
@@ -85,6 +83,7 @@ package struct TraceSimulation: Sendable {
         if scores.contains(where: { $0.value == nil }) { unscored += 1 }
         exploration.add(replay, scores: scores)
         var affected: Set<Int> = []
+        var unpriced: UInt64 = 0
         let group = try group(request)
         let place = plan.scenario.replicates > 0 ? clusters.place(clusterHash(request)) : nil
         // The group is taken out while it changes, so that it is not copied.
@@ -104,10 +103,12 @@ package struct TraceSimulation: Sendable {
                 result = .cascade(slm, llm, falseAccept: accept, falseReject: reject, isJudged: replay.verdict != nil)
             }
             if !result.isReplayable { affected.insert(index) }
+            unpriced |= result.unpriced
             sums.all[index].add(result, isJudged: replay.verdict != nil)
             if isPaired { sums.paired[index].add(result, isJudged: true) }
             ClusterColumn.add(result, leaf: index, replay.verdict != nil, isPaired, plan, &clusters, place)
         }
+        met.add(unpriced, of: request, plan.tables)
         return mask(affected)
     }
 
@@ -127,12 +128,15 @@ package struct TraceSimulation: Sendable {
         var sums = groups.removeValue(forKey: group) ?? emptyGroup
         defer { groups[group] = sums }
         var affected: Set<Int> = []
+        var unpriced: UInt64 = 0
         for index in plan.leaves.indices {
             guard let result = try budgets[index]?.add(replay) else { continue }
             if !result.isReplayable { affected.insert(index) }
+            unpriced |= result.unpriced
             sums.all[index].add(result, isJudged: replay.verdict != nil)
             ClusterColumn.add(result, leaf: index, replay.verdict != nil, false, plan, &clusters, place)
         }
+        met.add(unpriced, of: request, plan.tables)
         return mask(affected)
     }
 

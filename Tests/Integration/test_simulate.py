@@ -234,6 +234,14 @@ def test_a_selection_that_finds_nothing_is_said(tmp_path):
         simulate(*question, "--shard", f"{index}/3", "--partial", tmp_path / str(index))
     assert report("merge", *(tmp_path / name for name in "231")) == whole
     assert not any("selected" in text for text in report(*question[:4])["warnings"])
+    names = ["--traces", TRACE, "--group-by", "benchmrk", "--cluster", "tag:queston", "--verdict-source", "test"]
+    said = ["no request that was selected has the tag benchmrk (group_by)",
+            "no request that was selected has the tag queston (cluster)",
+            "no request that was selected has a verdict of the source test (verdict_source)"]
+    for text, wanted in zip(report(*names)["warnings"], said, strict=False):
+        assert text.startswith(wanted), text
+    names = ["--traces", TRACE, "--group-by", "benchmark", "--cluster", "tag:question", "--verdict-source", "tests"]
+    assert not any("selected" in text for text in report(*names)["warnings"])
 
 
 @pytest.mark.parametrize("member, change, rule", [
