@@ -1,6 +1,9 @@
-"""Turns the lines of generate_traces.py into lines of the trace format, version 2 (Docs/trace-format.md).
+"""Turns the lines of a generator of synthetic traces into lines of the trace format, version 2 (Docs/trace-format.md).
 
-  python3 generate_traces.py --epochs 22 | python3 trace_lines.py > traces.jsonl
+  python3 GENERATOR --epochs 22 | python3 trace_lines.py > traces.jsonl
+
+Its lines have the members of version 2 that a simulation needs, but `benchmark`, `question_id` and `verdict` of their
+own, the policies `relay`, `slm_only` and `llm_only`, and serial numbers for ids.
 """
 
 import json

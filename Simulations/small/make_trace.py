@@ -1,12 +1,17 @@
 #!/usr/bin/env python3
-"""Writes the small trace that the scenarios of this folder are answered on: trace.jsonl beside this file.
+"""Writes the small trace that the scenarios of Simulations/ are answered on: trace.jsonl beside this file.
+
+    make_trace.py                                       # the small trace
+    make_trace.py --requests 1000000 --complete > FILE  # a large one, all judged and with both models' answers
 
 80 requests of three tenants over two days, synthetic: lengths, calls and verdicts are drawn with a fixed seed, so
 the file is always the same. It has what scenarios need: verdicts, answers of either model alone for most requests,
 calls of different lengths, a score, tags. Format: Docs/trace-format.md, version 2. Standard library only.
 """
+import argparse
 import json
 import random
+import sys
 from pathlib import Path
 
 START_MS = 1_767_830_400_000  # 2026-01-08 00:00 UTC
@@ -64,7 +69,7 @@ def relayed(rng, prompt, length, calls):
     return segments, now
 
 
-def request(rng, number, arrived):
+def request(rng, number, arrived, is_complete):
     name, mean, slm, relay, llm = rng.choice(BENCHMARKS)
     tenant, prompt = rng.choice(TENANTS), rng.randrange(60, 180)
     length = max(40, int(rng.gauss(mean, mean / 5)))
@@ -73,7 +78,7 @@ def request(rng, number, arrived):
     segments, ms = relayed(rng, prompt, length, calls)
     tokens = {role: sum(s["tokens"] for s in segments if s["role"] == role) for role in ("slm", "llm")}
     commands = sum(s["command_tokens"] for s in segments)
-    judged, shadowed = rng.random() < 0.95, rng.random() < 0.85
+    judged, shadowed = rng.random() < 0.95 or is_complete, rng.random() < 0.85 or is_complete
     small = {"verdict": int(luck < slm), "tokens": max(20, int(length * rng.uniform(0.9, 1.2)))}
     if not calls:
         # An answer without a call is what the SLM alone writes.
@@ -81,7 +86,7 @@ def request(rng, number, arrived):
     alone = {
         "slm_only": small,
         "llm_only": {"verdict": int(luck < llm), "tokens": max(20, int(length * rng.uniform(0.8, 1.1)))},
-        "inclusion_probability": 0.85}
+        "inclusion_probability": 1 if is_complete else 0.85}
     # A UUID of version 7 whose first 48 bits are the time.
     stamp, low = f"{arrived:012x}", f"{number:015x}"
     tags = {"benchmark": name, "difficulty": f"{luck:.3f}", "question": f"{name}-{number % 40}"}
@@ -102,13 +107,18 @@ def request(rng, number, arrived):
 
 
 def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--requests", type=int, help="how many, written to standard output")
+    parser.add_argument("--complete", action="store_true")
+    options = parser.parse_args()
     rng = random.Random(20260108)
     arrived = START_MS
-    lines = []
-    for number in range(COUNT):
-        arrived += rng.randrange(600_000, 3_600_000)
-        lines.append(json.dumps(request(rng, number, arrived), separators=(",", ":")))
-    Path(__file__).with_name("trace.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    out = sys.stdout if options.requests else open(Path(__file__).with_name("trace.jsonl"), "w", encoding="utf-8")
+    for number in range(options.requests or COUNT):
+        # A large trace is of a busy hour, a small one of two days.
+        arrived += rng.randrange(600_000, 3_600_000) if not options.requests else rng.randrange(2)
+        out.write(json.dumps(request(rng, number, arrived, options.complete), separators=(",", ":")) + "\n")
+    out.close()
 
 
 if __name__ == "__main__":
