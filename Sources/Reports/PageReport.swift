@@ -25,24 +25,7 @@ package enum PageReport {
         body += table(of: provenance.versions + [("seed", String(provenance.seed))])
         body += "<pre>\(HTMLText.escaped(provenance.command))</pre>\n</section>\n"
         // Names come from callers: what turns the direction of letters would turn those behind it, too.
-        return PlainText.lines(
-            """
-            <!DOCTYPE html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8">
-            <meta name="viewport" content="width=device-width, initial-scale=1">
-            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-            <title>\(title)</title>
-            <style>
-            \(style)
-            </style>
-            </head>
-            <body>
-            \(body)</body>
-            </html>
-
-            """)
+        return PlainText.lines(HTMLText.page(title: report.title, style: style, body: body))
     }
 
     private static func facts(_ facts: [(name: String, value: String)], title: String, id: String) -> String {

@@ -45,12 +45,7 @@ package struct ReplayLine: ~Copyable {
         _ value: JSON, _ tags: Set<String>, _ names: inout NameTable
     ) throws(TraceFault) -> LoggedRequest {
         let root = try TraceObject(value, path: "")
-        let version = try root.count("version", from: 1)
-        guard version == TraceVersion.read else {
-            throw TraceFault(
-                "version",
-                "is \(version), this program reads \(TraceVersion.read): export the traces again with its release")
-        }
+        try root.checkVersion()
         guard let id = UUID7(try root.text("request_id")) else { throw TraceFault("request_id", "must be a UUID") }
         guard let policyValue = root.present("policy") else { throw TraceFault("policy", "must be an object") }
         let policy = try TraceObject(policyValue, path: "policy")
@@ -170,11 +165,6 @@ package struct ReplayLine: ~Copyable {
         let alone = try TraceObject(value, path: object.name(member))
         return LoggedAlone(verdict: try alone.share("verdict"), tokens: try alone.tokens("tokens"))
     }
-}
-
-/// The version of the trace format that a replay reads.
-private enum TraceVersion {
-    static let read = 2
 }
 
 extension TraceObject {

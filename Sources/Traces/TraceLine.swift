@@ -36,12 +36,7 @@ package struct TraceLine: Sendable {
     }
 
     private init(_ root: TraceObject, _ tenant: UUID7, _ key: UUID7) throws(TraceFault) {
-        let version = try root.count("version", from: 1)
-        guard version == TraceFormat.version else {
-            throw TraceFault(
-                "version",
-                "is \(version), this program reads \(TraceFormat.version): export the traces again with its release")
-        }
+        try root.checkVersion()
         guard let id = UUID7(try root.text("request_id")) else { throw TraceFault("request_id", "must be a UUID") }
         guard let policyValue = root.present("policy") else { throw TraceFault("policy", "must be an object") }
         let policy = try TraceObject(policyValue, path: "policy")

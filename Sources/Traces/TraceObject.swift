@@ -1,3 +1,4 @@
+internal import Store
 internal import Wire
 
 /// An object of a trace file, whose members are asked for by name and type. Members that are not asked for are ignored.
@@ -13,6 +14,15 @@ struct TraceObject {
         guard value.isObject else { throw TraceFault(path.isEmpty ? nil : path, "must be an object") }
         self.value = value
         self.path = path
+    }
+
+    /// Refuses a line of another version of the format than this program's.
+    func checkVersion() throws(TraceFault) {
+        let (version, ours) = (try count("version", from: 1), TraceFormat.version)
+        guard version == ours else {
+            throw TraceFault(
+                "version", "is \(version), this program reads \(ours): export the traces again with its release")
+        }
     }
 
     func name(_ member: StaticString) -> String { path.isEmpty ? "\(member)" : "\(path).\(member)" }

@@ -30,23 +30,7 @@ struct StatementPage {
             body += "<h2>Budgets of LLM tokens</h2>\n<p>In windows (UTC) that began in the month.</p>\n"
             body += table(StatementText.budgetHeader, StatementText.budgetRows(statement), numbers: 3)
         }
-        return """
-            <!DOCTYPE html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8">
-            <meta name="viewport" content="width=device-width, initial-scale=1">
-            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-            <title>\(escaped(title))</title>
-            <style>
-            \(StatementPage.style)
-            </style>
-            </head>
-            <body>
-            \(body)</body>
-            </html>
-
-            """
+        return HTMLText.page(title: Terminal.oneLine(title), style: StatementPage.style, body: body)
     }
 
     /// - Parameter numbers: the first column of numbers; those before it are texts, of which models' names may be long.

@@ -110,6 +110,7 @@ def test_a_full_disk_of_the_database(make_cluster, postgres, small_disk, spool):
             # Pages with room take a few rows more.
             wait_for(lambda: metric(gateway, "retries_total") >= before + 3, 40, "the disk is not full")
             full = time.monotonic()
+            # The outage itself: whoever can serve through it does so under load meanwhile.
             time.sleep(3)
             served = len(load.served(since=full))
         finally:
