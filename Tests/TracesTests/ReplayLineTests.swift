@@ -62,6 +62,7 @@ import Wire
 
     @Test(arguments: [
         Bad(line: line(version: 1), member: "version"),
+        Bad(line: line(version: 3), member: "version"),
         Bad(line: line(tokens: "-1"), member: "segments[1].tokens"),
         Bad(line: line(tokens: "2000000000"), member: "segments[1].tokens"),
         Bad(line: line(tokens: "\"100\""), member: "segments[1].tokens"),

@@ -61,6 +61,7 @@ enum SampleLine {
 
     @Test(arguments: [
         (#""version":2"#, #""version":1"#, "version is 1, this program reads 2"),
+        (#""version":2"#, #""version":3"#, "version is 3, this program reads 2"),
         (#""version":2"#, #""version":"2""#, "version must be a whole number"),
         ("01912acd-8e00", "01912acd-8e01", "request_id must carry the milliseconds of arrived_ms"),
         ("01912acd-8e00", "x", "request_id must be a UUID"),
