@@ -285,7 +285,7 @@ private struct World {
         registration.cancel()
         trickle = nil
         let after = try #require(closedAfter)
-        // Twice the limit, and at most two looks of one second each on a busy machine.
-        #expect(after >= .milliseconds(600) && after < .seconds(6))
+        // Twice the limit, then a look each second; the rest is a machine that does other things, too.
+        #expect(after >= .milliseconds(600) && after < .seconds(15))
     }
 }

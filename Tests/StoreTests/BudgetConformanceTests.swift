@@ -261,7 +261,7 @@ private final class ModelAndDatabase {
         ]
         let acknowledged = Acknowledgements()
         writer.append(record) { acknowledged.add($0) }
-        _ = await writer.flush(within: .seconds(20))
+        _ = await writer.flush(within: .seconds(60))
         #expect(acknowledged[.committed] == 1)
     }
 

@@ -75,7 +75,7 @@ struct BudgetDatabase: Sendable {
         defer { writer.stop() }
         let acknowledged = Acknowledgements()
         writer.append(record) { acknowledged.add($0) }
-        _ = await writer.flush(within: .seconds(20))
+        _ = await writer.flush(within: .seconds(60))
         #expect(acknowledged[.committed] == 1, "\(writer.statistics)")
     }
 

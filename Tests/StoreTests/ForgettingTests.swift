@@ -25,7 +25,7 @@ import Testing
                 record.payloads = [PayloadRecord(part: "prompt", sha256: SHA256.digest([1]), body: [1])]
                 writer.append(record) { _ in }
             }
-            #expect(await writer.flush(within: .seconds(20)))
+            #expect(await writer.flush(within: .seconds(60)))
             writer.stop()
             if numbers == [0, 2] { try database.sql("SELECT compact_usage()") }
         }

@@ -145,13 +145,17 @@ import Testing
                 case .tenantDeleted: _ = try await administration.deleteTenant("acme")
                 }
             }
-            let start = ContinuousClock.now
-            while await directory.lookup(created.secret) != .revoked, ContinuousClock.now - start < .seconds(3) {
+            // However slow the machine: whoever asks two seconds after the end is not let in. What comes of the asking
+            // may be late.
+            let ended = ContinuousClock.now
+            var answer = KeyResult.unavailable
+            while answer != .revoked, ContinuousClock.now - ended < .seconds(60) {
+                let asked = ContinuousClock.now
+                answer = await directory.lookup(created.secret)
+                if case .found = answer { #expect(asked - ended < .seconds(2)) }
                 try await Task.sleep(for: .milliseconds(10))
             }
-            let time = ContinuousClock.now - start
-            #expect(time < .seconds(2))
-            print("\(end) after \(time)")
+            #expect(answer == .revoked)
         }
     }
 

@@ -159,10 +159,10 @@ final class SpoolPlace {
             }
         }
         append(0..<10, to: first)
-        #expect(await first.flush(within: .seconds(20)))
+        #expect(await first.flush(within: .seconds(60)))
         try server.crash()
         append(10..<60, to: first)
-        #expect(await first.flush(within: .seconds(20)))
+        #expect(await first.flush(within: .seconds(60)))
         #expect(first.statistics.queuedBytes == 0 && first.statistics.spool.files > 0)
         first.stop()
         try await wait { acknowledged[.committed] + acknowledged[.spooled] == 60 }
@@ -178,7 +178,7 @@ final class SpoolPlace {
         let second = try writer(database, place)
         defer { second.stop() }
         append(60..<70, to: second)
-        #expect(await second.flush(within: .seconds(20)))
+        #expect(await second.flush(within: .seconds(60)))
         try await wait { second.statistics.spool.files == 0 }
         #expect(place.files.isEmpty)
         #expect(second.statistics.replayed >= 50)
@@ -205,7 +205,7 @@ final class SpoolPlace {
         for number in 0..<10 {
             writer.append(fixture.record(number), on: thread.loop, settled: tell) { acknowledged.add($0) }
         }
-        #expect(await writer.flush(within: .seconds(20)))
+        #expect(await writer.flush(within: .seconds(60)))
         try await wait { acknowledged[.spooled] == 10 }
         #expect(settled[.committed] == 0)
         try server.sql("ALTER TABLE hidden RENAME TO usage_segment_deltas", on: database)
@@ -226,7 +226,7 @@ final class SpoolPlace {
         try await wait { writer.statistics.isSpoolFailing }
         #expect(acknowledged[.spooled] == 0 && writer.statistics.queuedRecords == 10)
         try server.start()
-        #expect(await writer.flush(within: .seconds(20)))
+        #expect(await writer.flush(within: .seconds(60)))
         #expect(acknowledged[.committed] == 10)
     }
 }

@@ -33,7 +33,7 @@ import Testing
             ]
             writer.append(record) { acknowledged.add($0) }
         }
-        #expect(await writer.flush(within: .seconds(20)))
+        #expect(await writer.flush(within: .seconds(60)))
         #expect(acknowledged[.committed] == 1000)
         #expect(try server.sql("SELECT count(*) FROM requests", on: database) == "1000")
         #expect(try server.sql("SELECT count(*) FROM requests_default", on: database) == "0")
@@ -61,7 +61,7 @@ import Testing
         for _ in 0..<3 {
             for number in 0..<50 { writer.append(fixture.record(number)) { acknowledged.add($0) } }
         }
-        #expect(await writer.flush(within: .seconds(20)))
+        #expect(await writer.flush(within: .seconds(60)))
         #expect(acknowledged[.committed] == 150)
         #expect(try server.sql("SELECT count(*) FROM segments", on: database) == "150")
         #expect(try server.sql(usageDifference, on: database) == "0")
@@ -91,7 +91,7 @@ import Testing
         for number in 0..<20 {
             writer.append(fixture.record(number), on: target) { inLoop.add(target.isInLoop ? $0 : .stopped) }
         }
-        #expect(await writer.flush(within: .seconds(20)))
+        #expect(await writer.flush(within: .seconds(60)))
         writer.stop()
         target.post { target.stop() }
         thread.join()
@@ -134,7 +134,7 @@ import Testing
                 writer.append(record) { good.add($0) }
             }
         }
-        #expect(await writer.flush(within: .seconds(20)))
+        #expect(await writer.flush(within: .seconds(60)))
         #expect(good[.committed] == 99)
         #expect(bad[.deadLettered] == 1)
         #expect(try server.sql("SELECT count(*) FROM requests", on: database) == "99")
@@ -154,7 +154,7 @@ import Testing
         record.tags = [RequestTag(key: "user", value: "a\u{0}b")]
         let acknowledged = Acknowledgements()
         writer.append(record) { acknowledged.add($0) }
-        #expect(await writer.flush(within: .seconds(20)))
+        #expect(await writer.flush(within: .seconds(60)))
         #expect(acknowledged[.committed] == 1)
         #expect(try server.sql("SELECT error FROM segments WHERE seq = 0", on: database) == "a\u{FFFD}b")
         #expect(try server.sql("SELECT tags ->> 'user' FROM requests", on: database) == "a\u{FFFD}b")
@@ -173,7 +173,7 @@ import Testing
             record.tags = [RequestTag(key: "user", value: String(repeating: "x", count: count))]
             writer.append(record) { acknowledged.add($0) }
         }
-        #expect(await writer.flush(within: .seconds(20)))
+        #expect(await writer.flush(within: .seconds(60)))
         #expect(acknowledged[.committed] == 3)
         try server.sql("SELECT compact_usage()", on: database)
         let kept = "SELECT length(tags ->> 'user') FROM requests ORDER BY 1"
@@ -192,7 +192,7 @@ import Testing
         #expect(writer.statistics.queuedRecords == 10)
         #expect(writer.statistics.lastError?.contains("42P01") == true)
         try server.sql("ALTER TABLE hidden RENAME TO usage_segment_deltas", on: database)
-        #expect(await writer.flush(within: .seconds(20)))
+        #expect(await writer.flush(within: .seconds(60)))
         #expect(acknowledged[.committed] == 10)
     }
 

@@ -26,7 +26,7 @@ import Testing
             if number % 3 == 0 { record.model = "other" }
             writer.append(record) { _ in }
         }
-        #expect(await writer.flush(within: .seconds(20)))
+        #expect(await writer.flush(within: .seconds(60)))
         writer.stop()
     }
 
@@ -112,7 +112,7 @@ import Testing
         let tagged = record
         let writer = try LedgerWriter.start(LedgerConfiguration(connection: database))
         writer.append(tagged) { _ in }
-        #expect(await writer.flush(within: .seconds(20)))
+        #expect(await writer.flush(within: .seconds(60)))
         writer.stop()
         func judge(_ source: String, _ verdict: Double, _ offset: Int64) -> VerdictRecord {
             VerdictRecord(
