@@ -17,7 +17,7 @@ import Testing
         _ configuration: PostgresConfiguration? = nil,
         _ body: @Sendable (isolated LoopActor, PostgresConnection) async throws -> Value
     ) async throws -> Value {
-        let configuration = configuration ?? PostgresConfiguration(connection: database)
+        let configuration = configuration ?? .patient(database)
         return try await onLoop { actor in
             let connection = try await PostgresConnection.connect(configuration, on: actor.loop)
             defer { connection.close() }

@@ -121,7 +121,7 @@ import Testing
         let url = database.url
         return try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: url), on: actor.loop)
+                .patient(url), on: actor.loop)
             defer { connection.close() }
             return try await Audit.run(connection, tenant: tenant, window: nil)
         }

@@ -22,7 +22,7 @@ import Testing
         defer { writer.stop() }
         let operations = try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: url), on: actor.loop)
+                .patient(url), on: actor.loop)
             defer { connection.close() }
             var operations = 0
             for history in 0..<150 {

@@ -44,7 +44,7 @@ import Testing
         let url = database.url
         return try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: url), on: actor.loop)
+                .patient(url), on: actor.loop)
             defer { connection.close() }
             return try await Forgetting(connection).forget(
                 tenant: "acme", user: user, actor: "tester", reason: "asked for"

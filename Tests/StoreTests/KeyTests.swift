@@ -60,7 +60,7 @@ import Testing
         let database = self.database
         return try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: database), on: actor.loop)
+                .patient(database), on: actor.loop)
             defer { connection.close() }
             return try await body(Administration(connection, now: KeyDirectoryTests.now))
         }
@@ -185,7 +185,7 @@ import Testing
         let database = try await server.makeMigratedDatabase()
         let created = try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: database), on: actor.loop)
+                .patient(database), on: actor.loop)
             defer { connection.close() }
             let administration = Administration(connection, now: KeyDirectoryTests.now)
             _ = try await administration.createTenant("acme")

@@ -31,7 +31,7 @@ struct MeteredDatabase: Sendable {
         let url = self.url
         return try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: url), on: actor.loop)
+                .patient(url), on: actor.loop)
             defer { connection.close() }
             return try await body(PriceBook(connection))
         }

@@ -18,7 +18,7 @@ import Testing
         let database = self.database
         return try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: database), on: actor.loop)
+                .patient(database), on: actor.loop)
             defer { connection.close() }
             return try await Migrator(connection, migrations: migrations).apply().map(\.version)
         }
@@ -28,7 +28,7 @@ import Testing
         let database = self.database
         return try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: database), on: actor.loop)
+                .patient(database), on: actor.loop)
             defer { connection.close() }
             return try await Migrator(connection, migrations: migrations).status()
         }
@@ -107,7 +107,7 @@ import Testing
         let owned = database.replacing("user=postgres", with: "user=\(role)")
         try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: owned), on: actor.loop)
+                .patient(owned), on: actor.loop)
             defer { connection.close() }
             _ = try await Migrator(connection).apply()
         }

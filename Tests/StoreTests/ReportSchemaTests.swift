@@ -143,7 +143,7 @@ extension TemporaryPostgres {
     fileprivate func migrate(_ connection: String) async throws -> [String] {
         try await onLoop { actor in
             let postgres = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: connection), on: actor.loop)
+                .patient(connection), on: actor.loop)
             defer { postgres.close() }
             var notices: [String] = []
             postgres.onNotice = { _, text in notices.append(text) }

@@ -60,7 +60,7 @@ import Testing
         let url = database.url
         return try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: url), on: actor.loop)
+                .patient(url), on: actor.loop)
             defer { connection.close() }
             return try await body(connection)
         }
@@ -270,8 +270,8 @@ import Testing
         let settings = try onlyMarch()
         let url = database.url
         let error = try await onLoop { actor in
-            let first = try await PostgresConnection.connect(PostgresConfiguration(connection: url), on: actor.loop)
-            let second = try await PostgresConnection.connect(PostgresConfiguration(connection: url), on: actor.loop)
+            let first = try await PostgresConnection.connect(.patient(url), on: actor.loop)
+            let second = try await PostgresConnection.connect(.patient(url), on: actor.loop)
             defer {
                 first.close()
                 second.close()
@@ -292,8 +292,8 @@ import Testing
         let settings = try onlyMarch()
         let url = database.url
         let (error, took) = try await onLoop { actor in
-            let first = try await PostgresConnection.connect(PostgresConfiguration(connection: url), on: actor.loop)
-            let second = try await PostgresConnection.connect(PostgresConfiguration(connection: url), on: actor.loop)
+            let first = try await PostgresConnection.connect(.patient(url), on: actor.loop)
+            let second = try await PostgresConnection.connect(.patient(url), on: actor.loop)
             defer {
                 first.close()
                 second.close()

@@ -73,7 +73,7 @@ import Testing
         let database = self.database
         return try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: database), on: actor.loop)
+                .patient(database), on: actor.loop)
             defer { connection.close() }
             // 2026-11-02 09:00 UTC.
             return try await StatementReader(connection) { Timestamp(microseconds: 1_793_610_000_000_000) }

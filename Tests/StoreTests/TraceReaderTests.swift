@@ -34,7 +34,7 @@ import Testing
         let database = self.database
         return try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: database), on: actor.loop)
+                .patient(database), on: actor.loop)
             defer { connection.close() }
             return try await body(TraceReader(connection))
         }
@@ -124,7 +124,7 @@ import Testing
         let url = database
         try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: url), on: actor.loop)
+                .patient(url), on: actor.loop)
             defer { connection.close() }
             #expect(try await Verdicts(connection).record(verdicts, tenant: nil) == [true, true, true])
         }

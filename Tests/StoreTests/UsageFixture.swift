@@ -69,7 +69,7 @@ struct UsageFixture: Sendable {
         let script = sql
         try await onLoop { actor in
             let database = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: connection), on: actor.loop)
+                .patient(connection), on: actor.loop)
             defer { database.close() }
             try await database.execute(script)
         }

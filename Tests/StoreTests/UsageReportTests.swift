@@ -22,7 +22,7 @@ import Testing
         let database = self.database
         return try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: database), on: actor.loop)
+                .patient(database), on: actor.loop)
             defer { connection.close() }
             // 2026-10-26 23:30 UTC: the fixture's last hour.
             return try await UsageReader(connection) { Timestamp(microseconds: 1_793_057_400_000_000) }

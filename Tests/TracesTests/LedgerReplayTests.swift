@@ -26,7 +26,7 @@ import Testing
         let database = name ?? self.database
         return try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: database), on: actor.loop)
+                .patient(database), on: actor.loop)
             defer { connection.close() }
             return try await body(connection)
         }

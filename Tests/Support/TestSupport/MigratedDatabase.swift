@@ -8,7 +8,7 @@ extension TemporaryPostgres {
         let connection = try makeDatabase()
         try await onLoop { actor in
             let postgres = try await PostgresConnection.connect(
-                PostgresConfiguration(connection: connection), on: actor.loop)
+                .patient(connection), on: actor.loop)
             _ = try await Migrator(postgres).apply()
             postgres.close()
         }
