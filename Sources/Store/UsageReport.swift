@@ -117,6 +117,14 @@ package struct UsageReport: Sendable, Equatable {
     /// Whether rows have a budget to show: where only tenants and keys are told apart.
     package var hasBudgets: Bool { query.dimensions.allSatisfy { $0 == .tenant || $0 == .key } }
 
+    /// The tags, as `tag:KEY`, that the report was told apart by and that no row has a value of.
+    package var emptyTags: [String] {
+        query.dimensions.enumerated().compactMap { place, dimension in
+            guard case .tag = dimension, rows.allSatisfy({ $0.labels[place] == nil }) else { return nil }
+            return dimension.name
+        }
+    }
+
     /// Keeps the largest rows, the largest first, and adds the others up. Rows are compared by LLM tokens, then by
     /// cost, SLM tokens and requests; equal ones stay in their order.
     package mutating func keep(top count: Int) {

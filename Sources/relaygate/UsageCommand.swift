@@ -1,6 +1,7 @@
 internal import Accounting
 internal import Arguments
 internal import Configuration
+internal import Glibc
 internal import Notation
 internal import Postgres
 internal import Store
@@ -61,6 +62,11 @@ enum UsageCommand {
         case .csv: Terminal.write(UsageText.csv(report, dialect))
         case .json: Terminal.line(report.json)
         case .jsonl: for line in report.jsonLines { Terminal.line(line) }
+        }
+        for name in report.emptyTags {
+            Terminal.write(
+                "note: no row has a value of \(Terminal.oneLine(name)): no request has the tag, or its tenant does not "
+                    + "keep it (`relaygate tenant tags`)\n", to: STDERR_FILENO)
         }
     }
 

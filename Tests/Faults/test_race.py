@@ -23,9 +23,9 @@ def test_exactly_the_calls_that_fit_are_served(make_cluster, on_exhausted):
     else:
         assert {answer.status_code for answer in others} == {429}
         assert {answer.json()["error"]["code"] for answer in others} == {"insufficient_quota"}
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 10
     while cluster.budget()["left"] != CALL - 1:
-        assert time.monotonic() < deadline, f"the rest is not back within two seconds: {cluster.budget()}"
+        assert time.monotonic() < deadline, f"the rest does not come back: {cluster.budget()}"
         time.sleep(0.05)
     state, truth = cluster.judge()
     assert truth == 20 * CALL == state["used"]

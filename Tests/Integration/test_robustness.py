@@ -49,11 +49,12 @@ def test_revoked_key_is_refused_within_two_seconds(stack):
     key = stack.gateway.create_key()
     assert stack.post(key=key, json=CHAT).status_code == 200
     stack.gateway.revoke(key)
-    deadline = time.monotonic() + 2
-    while (status := stack.post(key=key, json=CHAT).status_code) == 200:
-        assert time.monotonic() < deadline
+    revoked = asked = time.monotonic()
+    # A slow machine may answer late; nobody who asks after two seconds is let in.
+    while (status := stack.post(key=key, json=CHAT).status_code) != 401:
+        assert asked < revoked + (2 if status == 200 else 30), status
         time.sleep(0.1)
-    assert status == 401
+        asked = time.monotonic()
 
 
 @pytest.mark.parametrize("body", [
