@@ -11,8 +11,14 @@ package enum PlainText {
         replacing(text) { $0 != "\n" }
     }
 
+    /// In characters, as a terminal with a monospaced font counts them. Most cells are of ASCII, where a byte is one.
+    package static func width(_ text: String) -> Int {
+        text.utf8.allSatisfy { $0 < 0x80 } ? text.utf8.count : text.count
+    }
+
     private static func replacing(_ text: String, _ isReplaced: (Unicode.Scalar) -> Bool) -> String {
-        String(
+        if text.utf8.allSatisfy({ 0x20..<0x7F ~= $0 }) { return text }
+        return String(
             String.UnicodeScalarView(
                 text.unicodeScalars.map { scalar in
                     switch scalar.value {

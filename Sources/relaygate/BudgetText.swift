@@ -37,13 +37,17 @@ enum BudgetText {
     }
 
     /// A number with thin groups, for people.
-    static func grouped(_ number: Int) -> String {
-        var text = ""
-        for (index, digit) in String(number.magnitude).reversed().enumerated() {
-            if index > 0, index % 3 == 0 { text.append(",") }
+    static func grouped(_ number: Int) -> String { grouped(String(number)) }
+
+    /// A number in digits, with a comma before each three but the first ones.
+    static func grouped(_ number: some StringProtocol) -> String {
+        let digits = number.drop { $0 == "-" }.utf8
+        var text: [UInt8] = number.hasPrefix("-") ? [UInt8(ascii: "-")] : []
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index) % 3 == 0 { text.append(UInt8(ascii: ",")) }
             text.append(digit)
         }
-        return (number < 0 ? "-" : "") + String(text.reversed())
+        return String(decoding: text, as: UTF8.self)
     }
 
     static let header = [

@@ -33,15 +33,28 @@ enum Terminal {
     /// Rows in columns as wide as their widest cell, each on one line. Columns in `right` are aligned at the right.
     static func table(_ header: [String], _ rows: [[String]], right: Set<Int> = []) -> String {
         let (header, rows) = (header.map(oneLine), rows.map { $0.map(oneLine) })
-        var widths = header.map(\.count)
-        for row in rows { for (index, cell) in row.enumerated() { widths[index] = max(widths[index], cell.count) } }
-        let lines = ([header] + rows).map { row in
-            row.enumerated().map { index, cell in
-                let space = String(repeating: " ", count: widths[index] - cell.count)
-                return right.contains(index) ? space + cell : cell + space
-            }.joined(separator: "  ")
+        var widths = header.map(PlainText.width)
+        for row in rows {
+            for (index, cell) in row.enumerated() { widths[index] = max(widths[index], PlainText.width(cell)) }
         }
-        return lines.map { String($0.reversed().drop { $0 == " " }.reversed()) }.joined(separator: "\n") + "\n"
+        var text = ""
+        for row in [header] + rows {
+            // Spaces that nothing follows are not written.
+            var space = 0
+            for (index, cell) in row.enumerated() {
+                let rest = widths[index] - PlainText.width(cell)
+                if index > 0 { space += 2 }
+                if right.contains(index) { space += rest }
+                if !cell.isEmpty {
+                    text += String(repeating: " ", count: space)
+                    text += cell
+                    space = 0
+                }
+                if !right.contains(index) { space += rest }
+            }
+            text += "\n"
+        }
+        return text
     }
 }
 

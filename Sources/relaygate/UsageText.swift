@@ -103,11 +103,6 @@ enum UsageText {
     /// A number with groups before its point.
     static func groupedDecimal(_ plain: String) -> String {
         let parts = plain.split(separator: ".", maxSplits: 1)
-        var text = ""
-        for (index, digit) in parts[0].reversed().enumerated() {
-            if index > 0, index % 3 == 0, digit != "-" { text.append(",") }
-            text.append(digit)
-        }
-        return String(text.reversed()) + (parts.count > 1 ? "." + parts[1] : "")
+        return BudgetText.grouped(parts[0]) + (parts.count > 1 ? "." + parts[1] : "")
     }
 }
