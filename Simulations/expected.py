@@ -183,8 +183,72 @@ def random_router_by_tenant():
     return expected
 
 
+def chosen_threshold():
+    """Usable are requests with a score, a verdict, and a verdict of either model alone; the SLM alone is what was logged
+    where it wrote no command. The first half of them, by arrival, is for choosing. A threshold is a score of theirs, or
+    above all of them. Of those that meet the aim, the one with most right answers, or with fewest sent; then the one
+    that sends less."""
+    half, everything = Fraction(1, 2), requests()
+    price_in, price_out = {"slm": 100_000, "llm": 5_000_000}, {"slm": 400_000, "llm": 20_000_000}
+
+    def alone(request, model):
+        segments = request["segments"]
+        if model == "slm" and all(s["role"] == "slm" and s["finish"] == "stop" and s["command_tokens"] == 0
+                                  for s in segments):
+            return {"verdict": verdict(request), "tokens": request["slm_tokens"]}
+        return (request["counterfactual"] or {}).get(f"{model}_only")
+
+    judged = [(float(request["tags"]["difficulty"]), alone(request, "slm"), alone(request, "llm"), request)
+              for request in everything if verdict(request) is not None]
+    usable = sorted((one for one in judged if one[1] and one[2]), key=lambda one: one[3]["arrived_ms"])
+    train, held = usable[:int(half * len(usable))], usable[int(half * len(usable)):]
+    rest = [one for one in judged if one[3]["arrived_ms"] >= held[0][3]["arrived_ms"]]
+
+    def routed(some, threshold):
+        chosen = [("llm", llm) if threshold is not None and score >= threshold else ("slm", slm)
+                  for score, slm, llm, _ in some]
+        pico = sum(one[3]["prompt_tokens"] * price_in[model] + answer["tokens"] * price_out[model]
+                   for one, (model, answer) in zip(some, chosen))
+        return {"share": Fraction(sum(model == "llm" for model, _ in chosen), len(some)),
+                "accuracy": Fraction(sum(answer["verdict"] for _, answer in chosen), len(some)),
+                "cost": Fraction(pico * 1000, len(some) * 10**12)}
+
+    thresholds = [None] + sorted({one[0] for one in train}, reverse=True)
+    best = Fraction(sum(one[2]["verdict"] for one in train), len(train))
+    aims = [
+        ("at most 30 %", "at most 0.3 of the requests to the LLM",
+         lambda point: point["share"] <= Fraction(3, 10), lambda point: (-point["accuracy"], point["share"])),
+        ("90 % of the LLM", "accuracy at least 0.9 of the LLM's",
+         lambda point: point["accuracy"] >= Fraction(9, 10) * best, lambda point: point["share"]),
+        ("at most 2.50", "at most $2.5 for 1,000 requests",
+         lambda point: point["cost"] <= Fraction(5, 2), lambda point: (-point["accuracy"], point["share"])),
+    ]
+    expected = as_logged(everything)
+    for name, aim, meets, order in aims:
+        threshold = min((t for t in thresholds if meets(routed(train, t))), key=lambda t: order(routed(train, t)))
+        own, other = routed(train, threshold), routed(held, threshold)
+        slm, llm = (Fraction(sum(one[place]["verdict"] for one in held), len(held)) for place in (1, 2))
+        random = slm + other["share"] * (llm - slm)
+        known = [one[2] if one[0] >= threshold else one[1] for one in rest]
+        right = sum(answer["verdict"] for answer in known if answer)
+        values = {
+            "threshold": text(Fraction(str(threshold))), "share_train": text(own["share"]),
+            "share_held_out": text(other["share"]), "accuracy_train": text(own["accuracy"]),
+            "accuracy_held_out": text(other["accuracy"]), "optimism": text(own["accuracy"] - other["accuracy"]),
+            "random_held_out": text(random), "gain_held_out": text(other["accuracy"] - random),
+            "llm_held_out": text(llm), "cost_train": text(own["cost"], 15), "cost_held_out": text(other["cost"], 15),
+            "accuracy_all_held_out": bounds(
+                Fraction(right, len(rest)), Fraction(right + sum(answer is None for answer in known), len(rest))),
+        }
+        expected += [["held_out", f"{name} / {aim} / chosen", column, value] for column, value in values.items()]
+    # Nothing is always right, whatever the threshold.
+    assert all(routed(train, threshold)["accuracy"] < 1 for threshold in thresholds)
+    return expected
+
+
 def main():
     scenarios = {
+        "chosen-threshold": chosen_threshold(),
         "halve-the-budget": halve_the_budget(),
         "double-the-price": double_the_price(),
         "cap-n-at-50": limited("cap-n:50", lambda call: (min(call["granted"], 50), 50)),

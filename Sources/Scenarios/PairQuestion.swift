@@ -16,6 +16,8 @@ extension Scenario {
             case .randomRouter(let share): shares.append(Scenario.number(share))
             case .cascade(let accept, let reject):
                 judges.append(.init(falseAccept: Scenario.number(accept), falseReject: Scenario.number(reject)))
+            case .chosenThreshold(let column, let aim):
+                options.chosen.append(.init(name: entry.name, column: column, aim: aim))
             case .thresholdRouter(let column, let threshold):
                 if let place = options.scores.firstIndex(where: { $0.column == column }) {
                     options.scores[place].thresholds.append(threshold)
@@ -26,8 +28,12 @@ extension Scenario {
                 throw SimulationError(
                     .scenario, "policies[\(index)]",
                     "\(entry.name) needs a trace: a pair table holds no calls. It answers slm, llm, oracle, random:SHARE, "
-                        + "threshold:COLUMN>=NUMBER and cascade:ACCEPT/REJECT")
+                        + "threshold:COLUMN>=NUMBER, threshold:COLUMN@AIM=NUMBER and cascade:ACCEPT/REJECT")
             }
+        }
+        if let train {
+            guard !options.chosen.isEmpty else { throw Scenario.trainWithoutChoice }
+            options.train = train
         }
         if !shares.isEmpty { options.shares = shares }
         if !judges.isEmpty { options.judges = judges }

@@ -7,7 +7,7 @@ package enum PolicyWord {
     /// The forms, for messages and help.
     package static let forms = [
         "as-logged", "slm", "llm", "oracle", "random:SHARE", "random:matched-QUANTITY", "fixed:N", "cap-n:N",
-        "cap-calls:N", "cap-tokens:N", "threshold:TAG>=NUMBER", "cascade:ACCEPT/REJECT",
+        "cap-calls:N", "cap-tokens:N", "threshold:TAG>=NUMBER", "threshold:TAG@AIM=NUMBER", "cascade:ACCEPT/REJECT",
     ]
 
     /// Why a word is no policy; completes "policies[0].policy: …".
@@ -55,6 +55,7 @@ package enum PolicyWord {
         case .capCalls(let count): "cap-calls:\(count)"
         case .capTokensPerRequest(let count): "cap-tokens:\(count)"
         case .thresholdRouter(let score, let threshold): "threshold:\(score)>=\(threshold)"
+        case .chosenThreshold(let score, let aim): "threshold:\(score)@\(PolicyWord.aim(aim))"
         case .cascade(let accept, let reject): "cascade:\(accept)/\(reject)"
         case .budgets, .timeShared: nil
         }
@@ -91,10 +92,62 @@ package enum PolicyWord {
 
     private static func threshold(_ text: String) throws(Fault) -> Counterfactual {
         let sides = text.split(separator: ">=", maxSplits: 1, omittingEmptySubsequences: false)
+        if sides.count == 1, let sign = text.lastIndex(of: "@"), sign > text.startIndex {
+            return .chosenThreshold(score: String(text[..<sign]), aim: try aim(text[text.index(after: sign)...]))
+        }
         guard sides.count == 2, !sides[0].isEmpty, let value = Double(sides[1]), value.isFinite else {
-            throw Fault(message: "must be a tag and a number, such as threshold:difficulty>=0.5")
+            throw Fault(
+                message: "must be a tag and a number, such as threshold:difficulty>=0.5, or a tag and an aim, such as "
+                    + "threshold:difficulty@share=0.3")
         }
         return .thresholdRouter(score: String(sides[0]), threshold: value)
+    }
+
+    /// The names of aims, for words; scenario files have them with underscores.
+    static let aims = ["share", "accuracy", "llm-accuracy", "cost"]
+
+    /// An aim of a name and its number; nil when there is no such name.
+    static func aim(_ name: String, _ value: Double) -> ThresholdAim? {
+        switch name {
+        case "share": .share(value)
+        case "accuracy": .accuracy(value)
+        case "llm-accuracy": .llmAccuracy(value)
+        case "cost": .cost(value)
+        default: nil
+        }
+    }
+
+    private static func aim(_ aim: ThresholdAim) -> String {
+        switch aim {
+        case .share(let value): "share=\(value)"
+        case .accuracy(let value): "accuracy=\(value)"
+        case .llmAccuracy(let value): "llm-accuracy=\(value)"
+        case .cost(let value): "cost=\(value)"
+        }
+    }
+
+    /// Reads `share=0.3`.
+    private static func aim(_ text: Substring) throws(Fault) -> ThresholdAim {
+        let sides = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard sides.count == 2, aims.contains(sides[0]) else {
+            let guess = NearestName.among(aims, to: sides[0]).map { ", did you mean \"\($0)\"?" } ?? ""
+            throw Fault(
+                message: "\(shown(String(text))) is no aim of a threshold; there are share=, accuracy=, "
+                    + "llm-accuracy= and cost=, such as threshold:difficulty@share=0.3\(guess)")
+        }
+        let isCost = sides[0] == "cost"
+        let value = isCost ? dollars(sides[1]) : try share(sides[1], "threshold:difficulty@\(sides[0])=0.3")
+        guard let value, let aim = aim(sides[0], value) else {
+            throw Fault(
+                message: "needs dollars for 1,000 requests, such as threshold:difficulty@cost=1.50, not "
+                    + shown(sides[1]))
+        }
+        return aim
+    }
+
+    private static func dollars(_ text: String) -> Double? {
+        guard !text.isEmpty, text.utf8.allSatisfy({ ".0123456789".utf8.contains($0) }) else { return nil }
+        return Double(text).flatMap { $0 <= 1e9 ? $0 : nil }
     }
 
     private static func cascade(_ text: String) throws(Fault) -> Counterfactual {

@@ -77,6 +77,7 @@ struct ScenarioLoader {
         }
         scenario.seed = UInt64(clamping: reader.integer("seed"))
         scenario.replicates = reader.integer("replicates")
+        scenario.train = train(&reader)
         var limits = reader.section("relay")
         scenario.relay = RelayLimits(
             calls: limits.integer("max_calls"), callTokens: limits.integer("max_call_tokens"),
@@ -85,6 +86,15 @@ struct ScenarioLoader {
         limits.finish()
         reader.finish()
         return ScenarioFile(scenario: scenario, source: source)
+    }
+
+    private func train(_ reader: inout SectionReader) -> TrainSplit? {
+        let isGiven = reader.has("train")
+        var section = reader.section("train")
+        var split = TrainSplit(order: section.choice("order", TrainSplit.Order.self))
+        if let share = section.numberIfPresent("share") { split.share = share }
+        section.finish()
+        return isGiven ? split : nil
     }
 
     private func source(_ reader: inout SectionReader) -> ScenarioFile.Source? {

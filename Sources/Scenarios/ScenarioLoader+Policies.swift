@@ -67,7 +67,7 @@ extension ScenarioLoader {
         }
         if section.has("threshold") {
             var part = section.section("threshold")
-            found = .thresholdRouter(score: part.text("score"), threshold: part.numberIfPresent("at_least") ?? 0)
+            found = threshold(&part)
             part.finish()
         } else {
             section.skip("threshold")
@@ -83,6 +83,28 @@ extension ScenarioLoader {
         }
         return found
     }
+
+    /// One that is given, or one that is to meet an aim.
+    private func threshold(_ part: inout SectionReader) -> Counterfactual? {
+        let score = part.text("score")
+        let least = part.numberIfPresent("at_least")
+        let keys = ["at_least"] + PolicyWord.aims.map(ScenarioLoader.key)
+        let given = keys.filter(part.has)
+        var aim: ThresholdAim?
+        for name in PolicyWord.aims {
+            if let value = part.numberIfPresent(ScenarioLoader.key(name)) { aim = PolicyWord.aim(name, value) }
+        }
+        guard given.count == 1 else {
+            let message = given.isEmpty ? "says no threshold" : "has \(given.joined(separator: " and "))"
+            problems.add(
+                .missing, at: part.position, path: part.path, "\(message); give one of \(keys.joined(separator: ", "))")
+            return nil
+        }
+        if let aim { return .chosenThreshold(score: score, aim: aim) }
+        return least.map { .thresholdRouter(score: score, threshold: $0) }
+    }
+
+    private static func key(_ aim: String) -> String { String(aim.map { $0 == "-" ? "_" : $0 }) }
 
     private func word(_ text: String, _ key: String, _ section: SectionReader) -> Counterfactual? {
         // An absent or empty text has its problem already.

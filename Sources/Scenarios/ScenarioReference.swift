@@ -40,6 +40,18 @@ package enum ScenarioReference {
             "seed", .integer(0...Int.max), .value("20260108"), "Of the bootstrap. The same seed gives the same bytes."),
         .init(
             "replicates", .integer(0...100_000), .value("2000"), "Of the bootstrap; 0 leaves intervals out."),
+        .init(
+            "train", .section, .absent,
+            "The part of the requests on which thresholds with an aim are chosen; the rest is held out, and they are reported on it."
+        ),
+        .init(
+            "train.share", .number(0.001...0.999), .value("0.5"),
+            "Of the requests that have a score and verdicts of both models."),
+        .init(
+            "train.order", .choice(["time", "file", "random"]),
+            .derived("`time` for traces, `random` for pair tables"),
+            "`time`: those that arrived first, of traces; `file`: the first rows, of pair tables; `random`: by a hash of the request or of its cluster."
+        ),
     ]
 
     private static let matchedWords = [
@@ -86,7 +98,7 @@ package enum ScenarioReference {
         .init("policies[].name", .text(maximumBytes: 100), .derived("the policy"), "What the report calls it."),
         .init(
             "policies[].policy", .text(maximumBytes: 200), .absent,
-            "One word, as for `--policy`: `as-logged`, `slm`, `llm`, `oracle`, `random:SHARE`, `random:matched-QUANTITY`, `fixed:N`, `cap-n:N`, `cap-calls:N`, `cap-tokens:N`, `threshold:TAG>=NUMBER`, `cascade:ACCEPT/REJECT`."
+            "One word, as for `--policy`: `as-logged`, `slm`, `llm`, `oracle`, `random:SHARE`, `random:matched-QUANTITY`, `fixed:N`, `cap-n:N`, `cap-calls:N`, `cap-tokens:N`, `threshold:TAG>=NUMBER`, `threshold:TAG@AIM=NUMBER`, `cascade:ACCEPT/REJECT`."
         ),
         .init("policies[].cap_n", .integer(1...1_000_000_000), .absent, "Every n above this is cut to it."),
         .init("policies[].cap_calls", .integer(0...1_000_000), .absent, "At most so many calls in an answer."),
@@ -109,7 +121,22 @@ package enum ScenarioReference {
         .init(
             "policies[].threshold", .section, .absent, "Sends requests to the LLM by a score that was logged as a tag."),
         .init("policies[].threshold.score", .text(maximumBytes: 200), .required, "The tag that holds the score."),
-        .init("policies[].threshold.at_least", .number(-1e300...1e300), .required, "From here on the LLM answers."),
+        .init(
+            "policies[].threshold.at_least", .number(-1e300...1e300), .absent,
+            "From here on the LLM answers. This, or one of the aims below, for which the threshold is chosen on the training part."
+        ),
+        .init(
+            "policies[].threshold.share", .number(0...1), .absent,
+            "Aim: at most this share of the requests to the LLM, and the most right answers."),
+        .init(
+            "policies[].threshold.accuracy", .number(0...1), .absent,
+            "Aim: at least this accuracy, and the fewest requests to the LLM."),
+        .init(
+            "policies[].threshold.llm_accuracy", .number(0...1), .absent,
+            "Aim: at least this part of the LLM's accuracy, and the fewest requests to the LLM."),
+        .init(
+            "policies[].threshold.cost", .number(0...1e9), .absent,
+            "Aim: at most so many dollars for 1,000 requests, and the most right answers; needs prices."),
         .init("policies[].cascade", .section, .absent, "The SLM first, then the LLM where a judge says wrong."),
         .init(
             "policies[].cascade.false_accept", .number(0...1), .value("0"),

@@ -73,6 +73,17 @@ enum MetricDefinitions {
         "McNemar", "(|b − c| − 1)² / (b + c) of the discordant pairs; above 3.84 the models differ at 95 %")
     static let threshold = Report.Definition(
         "threshold router", "requests whose score is at least the threshold go to the LLM")
+    /// Of a threshold that is chosen on one part and reported on the other.
+    static let chosenThreshold = [
+        Report.Definition(
+            "training part",
+            "the requests that a threshold is chosen on: the most accurate within a share or a cost, the one with the "
+                + "fewest requests to the LLM within an accuracy; of equals, the one that sends less (FrugalGPT, Co-LLM)"
+        ),
+        Report.Definition(
+            "held out", "requests that the choice has not seen: what a chosen threshold does on new requests"),
+        Report.Definition("optimism", "accuracy on the training part − accuracy on the held-out part"),
+    ]
     static let timeShare = Report.Definition(
         "time sharing", "the share λ of requests is served by one policy and the rest by another")
     static let activatedParameters = Report.Definition(

@@ -19,6 +19,12 @@ package enum PairAnalysis {
         report.sections += context.costSections
         report.sections.append(context.cascade)
         report.sections += try context.thresholds()
+        if let held = try context.heldOut() {
+            report.sections.append(held.section)
+            report.exclusions += held.exclusions
+            report.coverage.append((name: "split", value: held.coverage))
+            report.warnings += held.table.warnings
+        }
         if let noise = context.labelNoise { report.sections.append(noise) }
         if let groups = try context.groups() { report.sections.append(groups) }
         return report
@@ -62,6 +68,7 @@ package enum PairAnalysis {
         }
         if context.costs != nil { definitions += [MetricDefinitions.aiq, MetricDefinitions.cheapestCorrect] }
         if !context.options.scores.isEmpty { definitions.append(MetricDefinitions.threshold) }
+        if !context.options.chosen.isEmpty { definitions += MetricDefinitions.chosenThreshold }
         return definitions
     }
 

@@ -24,6 +24,20 @@ package struct PairOptions: Sendable, Equatable {
         }
     }
 
+    /// A threshold router whose threshold is chosen on one part of the rows and reported on the other.
+    package struct Chosen: Sendable, Equatable {
+        /// What the report calls it.
+        package var name: String
+        package var column: String
+        package var aim: ThresholdAim
+
+        package init(name: String, column: String, aim: ThresholdAim) {
+            self.name = name
+            self.column = column
+            self.aim = aim
+        }
+    }
+
     /// A system that was measured elsewhere on the same questions, as a published row has it.
     package struct Measured: Sendable, Equatable {
         package var name: String
@@ -54,6 +68,9 @@ package struct PairOptions: Sendable, Equatable {
         Judge(falseAccept: .ratio($0, 100), falseReject: .ratio($0, 100))
     }
     package var scores: [Score] = []
+    package var chosen: [Chosen] = []
+    /// For `chosen`.
+    package var train = TrainSplit()
     package var measured: [Measured] = []
     /// A column whose values split the report.
     package var groupBy: String?
@@ -82,6 +99,20 @@ package struct PairOptions: Sendable, Equatable {
             let all = [prices.slmInput, prices.slmOutput, prices.llmInput, prices.llmOutput]
             guard all.allSatisfy({ $0 >= 0 }) else {
                 throw SimulationError(.scenario, "prices", "a price is below zero; give dollars for a million tokens")
+            }
+        }
+        try train.validate()
+        if train.order == .time {
+            throw SimulationError(
+                .scenario, "train.order", "must be file or random: a pair table holds no times")
+        }
+        for chosen in chosen {
+            try chosen.aim.validate("threshold")
+            if chosen.aim.isCost, prices == nil {
+                throw SimulationError(
+                    .scenario, "threshold",
+                    "\(chosen.name) needs prices: give them with --price slm=IN/OUT and "
+                        + "--price llm=IN/OUT, or a cost model")
             }
         }
         if let wrong = scores.flatMap(\.thresholds).first(where: { !$0.isFinite }) {

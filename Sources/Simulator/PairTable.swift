@@ -25,10 +25,21 @@ package struct PairTable: Sendable, Equatable {
     package private(set) var rows: [Row] = []
     /// Requests that were left out, by the column whose field is empty.
     package private(set) var missing: [(column: String, requests: Int)] = []
+    /// The same requests, with the verdicts that they have: what bounds on accuracies need.
+    private(set) var incomplete: [Incomplete] = []
+
+    /// A request that was left out.
+    struct Incomplete: Sendable, Equatable {
+        /// In the file, from 1.
+        var line: Int
+        var slmCorrect: Bool?
+        var llmCorrect: Bool?
+        var fields: [String]
+    }
 
     package static func == (left: PairTable, right: PairTable) -> Bool {
         left.header == right.header && left.roles == right.roles && left.rows == right.rows
-            && left.missing.elementsEqual(right.missing, by: ==)
+            && left.missing.elementsEqual(right.missing, by: ==) && left.incomplete == right.incomplete
     }
 
     package var hasTokens: Bool { roles[.slmTokens] != nil && roles[.llmTokens] != nil }
@@ -64,6 +75,12 @@ package struct PairTable: Sendable, Equatable {
             }
             if let empty = PairTable.empty(record, places) {
                 skipped[names[empty], default: 0] += 1
+                incomplete.append(
+                    Incomplete(
+                        line: record.line,
+                        slmCorrect: places[.slmCorrect].flatMap { PairTable.verdict(record.fields[$0]) },
+                        llmCorrect: places[.llmCorrect].flatMap { PairTable.verdict(record.fields[$0]) },
+                        fields: record.fields))
             } else {
                 rows.append(try PairTable.row(record, places, names))
             }

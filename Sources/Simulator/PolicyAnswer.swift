@@ -26,7 +26,11 @@ extension TraceSimulation {
 
     /// What every policy of the scenario comes to.
     func answers(_ sums: GroupSums) -> [PolicyAnswer] {
-        plan.scenario.policies.map { answer($0.name, $0.counterfactual, sums) }
+        plan.scenario.policies.compactMap { policy in
+            // One that chooses its threshold has a section of its own.
+            if case .chosenThreshold = policy.counterfactual { return nil }
+            return answer(policy.name, policy.counterfactual, sums)
+        }
     }
 
     func totals(_ leaf: Int, _ sums: GroupSums, paired: Bool) -> PolicyTotals {

@@ -40,6 +40,12 @@ struct ReplayPlan {
     /// Names of tags that requests are asked for.
     let tags: Set<String>
     let hasBudgets: Bool
+    /// The scores that thresholds are chosen by, each once.
+    let chosenScores: [String]
+    /// For thresholds that are chosen, with its order.
+    let train: TrainSplit
+    /// The cost model that is money: the first with prices.
+    let money: Int?
 
     /// The places of what every comparison needs.
     static let asLogged = 0
@@ -61,7 +67,15 @@ struct ReplayPlan {
         if let group = scenario.groupTag { tags.insert(group) }
         if case .tag(let key) = scenario.cluster { tags.insert(key) }
         for case .threshold(let score, _) in leaves { tags.insert(score) }
+        chosenScores = scenario.policies.reduce(into: []) { scores, policy in
+            guard case .chosenThreshold(let score, _) = policy.counterfactual, !scores.contains(score) else { return }
+            scores.append(score)
+        }
+        tags.formUnion(chosenScores)
+        train = TrainSplit(share: scenario.train?.share ?? 0.5, order: scenario.train?.order ?? .time)
+        money = tables.firstIndex { $0.matches(.money) }
         self.tags = tags
+        try ReplayPlan.check(self)
     }
 
     /// The leaf that a policy is; nil for a mixture.
@@ -79,7 +93,7 @@ struct ReplayPlan {
         case .thresholdRouter(let score, let threshold): .threshold(score, threshold)
         case .cascade(let accept, let reject):
             .cascade(falseAccept: millionths(accept), falseReject: millionths(reject))
-        case .randomRouter, .randomRouterAtCost, .randomRouterAtAccuracy, .timeShared: nil
+        case .randomRouter, .randomRouterAtCost, .randomRouterAtAccuracy, .timeShared, .chosenThreshold: nil
         }
     }
 
@@ -97,13 +111,41 @@ struct ReplayPlan {
 
     private static func needed(_ policy: Counterfactual) -> [ReplayLeaf] {
         switch policy {
-        case .randomRouter, .randomRouterAtCost, .randomRouterAtAccuracy: [.slmOnly, .llmOnly]
+        case .randomRouter, .randomRouterAtCost, .randomRouterAtAccuracy, .chosenThreshold: [.slmOnly, .llmOnly]
         case .timeShared(let first, let second, _): needed(first) + needed(second)
         default: leaf(policy).map { [$0] } ?? []
         }
     }
 
     // MARK: What cannot be asked
+
+    /// Scores beyond which tables of them would take too much memory.
+    private static let scoreLimit = 8
+
+    /// What thresholds that are chosen need.
+    private static func check(_ plan: ReplayPlan) throws(SimulationError) {
+        guard !plan.chosenScores.isEmpty else {
+            if plan.scenario.train != nil { throw Scenario.trainWithoutChoice }
+            return
+        }
+        try plan.train.validate()
+        guard plan.train.order != .file else {
+            throw SimulationError(.scenario, "train.order", "must be time or random: requests of a trace have times")
+        }
+        guard plan.chosenScores.count <= scoreLimit else {
+            throw SimulationError(
+                .scenario, "policies", "choose thresholds by more than \(scoreLimit) scores: split the scenario")
+        }
+        for (index, policy) in plan.scenario.policies.enumerated() {
+            guard case .chosenThreshold(_, let aim) = policy.counterfactual, aim.isCost, plan.money == nil else {
+                continue
+            }
+            throw SimulationError(
+                .scenario, "policies[\(index)]",
+                "\(policy.name) needs prices: a cost model with the basis prices, or --price slm=IN/OUT and "
+                    + "--price llm=IN/OUT")
+        }
+    }
 
     private static func check(_ scenario: Scenario) throws(SimulationError) {
         guard scenario.costModels.count <= 32 else {
@@ -164,6 +206,12 @@ struct ReplayPlan {
             try check(second, field + ".second")
         case .thresholdRouter(_, let threshold):
             guard threshold.isFinite else { throw SimulationError(.scenario, field, "must have a finite threshold") }
+        case .chosenThreshold(_, let aim):
+            try aim.validate(field)
+            guard !field.contains("].") else {
+                throw SimulationError(
+                    .scenario, field, "chooses its threshold, which cannot be time-shared: give a threshold with >=")
+            }
         case .cascade(let accept, let reject):
             try share(accept, "false_accept")
             try share(reject, "false_reject")

@@ -132,6 +132,8 @@ package indirect enum Counterfactual: Sendable, Equatable {
     case oracleRouter
     /// Requests whose score is at least this go to the LLM; scores are numbers in the tag of this name.
     case thresholdRouter(score: String, threshold: Double)
+    /// The same with a threshold that meets an aim, chosen on the training part and reported on the rest.
+    case chosenThreshold(score: String, aim: ThresholdAim)
     /// The SLM first, then the LLM when a judge says wrong; the judge errs with these rates.
     case cascade(falseAccept: Double, falseReject: Double)
 }
@@ -191,6 +193,8 @@ package struct Scenario: Sendable, Equatable {
     package var seed: UInt64 = 20_260_108
     /// Of the bootstrap; 0 for none.
     package var replicates = 2_000
+    /// How requests are split for thresholds that are chosen; nil: in halves.
+    package var train: TrainSplit?
     /// What bounds on changed answers need to know of the gateway that wrote the trace.
     package var relay = RelayLimits()
 

@@ -21,6 +21,11 @@ extension TraceSimulation {
             report.sections += [matchedSection(answers, sums, intervals), qualitySection(answers, sums, intervals)]
         }
         if plan.scenario.groupBy != nil { report.sections.append(groupSection()) }
+        if let held = heldOut {
+            report.sections.append(held.section)
+            report.coverage.append((name: "split", value: held.coverage))
+            report.warnings += held.table.warnings
+        }
         report.sections.append(positionSection)
         report.sections += budgetSections
         if let section = explorationSection { report.sections.append(section) }

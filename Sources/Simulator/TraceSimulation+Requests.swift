@@ -63,7 +63,8 @@ extension TraceSimulation {
     /// The scores that thresholds ask for; nil where a request has none, or no number.
     func scores(of request: LoggedRequest) -> [String: Double?] {
         var scores: [String: Double?] = [:]
-        for case .threshold(let name, _) in plan.leaves {
+        let names = plan.leaves.compactMap { if case .threshold(let name, _) = $0 { name } else { nil } }
+        for name in names + plan.chosenScores {
             let score = request.tag(name).flatMap { Double($0) }
             scores[name] = .some(score.flatMap { $0.isFinite ? $0 : nil })
         }

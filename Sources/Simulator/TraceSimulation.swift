@@ -25,6 +25,8 @@ package struct TraceSimulation: Sendable {
     var clusters: ClusterTable
     var log = LogSums()
     var exploration: ExplorationSums
+    /// By the plan's scores that thresholds are chosen by.
+    var scoreTables: [ScoreTable]
     /// By leaf; nil for those that are no budgets.
     var budgets: [BudgetReplay?]
     /// The last request of each tenant that met a budget.
@@ -36,6 +38,7 @@ package struct TraceSimulation: Sendable {
         self.plan = plan
         clusters = ClusterTable(width: ClusterColumn.width(plan))
         exploration = ExplorationSums(plan)
+        scoreTables = plan.chosenScores.map { _ in ScoreTable() }
         met = NamesMet(costModels: plan.tables.count)
         budgets = plan.leaves.map { leaf in
             if case .budgets(let rules) = leaf { BudgetReplay(rules) } else { nil }
@@ -82,6 +85,7 @@ package struct TraceSimulation: Sendable {
         let scores = scores(of: request)
         if scores.contains(where: { $0.value == nil }) { unscored += 1 }
         exploration.add(replay, scores: scores)
+        if replay.verdict != nil { addScores(request, scores, slm, llm, isPaired: isPaired) }
         var affected: Set<Int> = []
         var unpriced: UInt64 = 0
         let group = try group(request)

@@ -48,6 +48,10 @@ enum SimulateCommand {
         .value("verdict-source", .text, "NAME", "whose verdicts are believed, where there are several"),
         .value("group-by", .text, "NAME", "split by tenant, model, or a tag such as benchmark"),
         .value("cluster", .text, "NAME", "what belongs together in intervals: request, tenant or tag:NAME"),
+        .value(
+            "train", .text, "SHARE[/ORDER]",
+            "choose thresholds such as threshold:difficulty@share=0.3 on this share, 0.5 by default, and report them on the "
+                + "rest; ORDER is time, file or random"),
         .value("replicates", .integer(0...100_000), "N", "of the bootstrap, 2000 by default; 0 for no intervals"),
         .value("seed", .integer(0...Int.max), "N", "of the bootstrap, 20260108 by default"),
     ]

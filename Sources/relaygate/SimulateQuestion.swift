@@ -120,6 +120,14 @@ struct SimulateQuestion {
             }
             scenario.cluster = cluster
         }
+        if let text = arguments.text("train") {
+            guard let split = TrainWord.split(text) else {
+                throw .badUsage(
+                    "--train: must be a share above 0 and below 1, such as 0.5, or with an order (time, file or random), "
+                        + "such as 0.5/random, not \(text.json)")
+            }
+            scenario.train = split
+        }
         if let seed = arguments.integer("seed") { scenario.seed = UInt64(clamping: seed) }
         if let replicates = arguments.integer("replicates") { scenario.replicates = replicates }
         complete()

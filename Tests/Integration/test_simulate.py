@@ -280,6 +280,10 @@ QUESTIONS = [
     ["--policy", "slm,llm,fixed:20,random:matched-tokens,oracle,cascade:0.1/0.05", "--cap-n", "32", "--price", "llm=5/20",
      "--price", "slm=0.1/0.4", "--group-by", "benchmark"],
     ["--budget", "150/day", "--group-by", "tenant", "--cluster", "tag:question"],
+    ["--policy", "threshold:difficulty@share=0.3,threshold:difficulty@llm-accuracy=0.9,threshold:difficulty@cost=3",
+     "--price", "llm=5/20/0.5", "--price", "slm=0.1/0.4"],
+    ["--policy", "threshold:difficulty@accuracy=0.6,threshold:difficulty@accuracy=1", "--train", "0.25/random",
+     "--cluster", "tenant"],
 ]
 
 

@@ -13,12 +13,24 @@ import Testing
         ("fixed(100)", .fixedLength(100)), ("cap-n:32", .capTokensPerCall(32)), ("cap-calls:0", .capCalls(0)),
         ("cap-tokens:100", .capTokensPerRequest(100)),
         ("threshold:difficulty>=0.5", .thresholdRouter(score: "difficulty", threshold: 0.5)),
+        ("threshold:difficulty@share=0.3", .chosenThreshold(score: "difficulty", aim: .share(0.3))),
+        ("threshold:a@b@accuracy=0.8", .chosenThreshold(score: "a@b", aim: .accuracy(0.8))),
+        ("threshold:difficulty@llm-accuracy=0.95", .chosenThreshold(score: "difficulty", aim: .llmAccuracy(0.95))),
+        ("threshold:difficulty@cost=1.50", .chosenThreshold(score: "difficulty", aim: .cost(1.5))),
         ("cascade:0.1/0.05", .cascade(falseAccept: 0.1, falseReject: 0.05)),
     ])
     func `a word is a policy and the policy is its word`(_ word: String, _ policy: Counterfactual) throws {
         #expect(try PolicyWord.policy(word) == policy)
         let again = try #require(PolicyWord.word(policy))
         #expect(try PolicyWord.policy(again) == policy)
+    }
+
+    @Test func `a split is a share, with an order if that is given`() {
+        #expect(TrainWord.split("0.5") == TrainSplit(share: 0.5))
+        #expect(TrainWord.split("0.25/time") == TrainSplit(share: 0.25, order: .time))
+        for word in ["0", "1", "1.5", "", "/", "0.5/", "0.5/hash", "0.5/time/random", "half", "-0.5", "nan"] {
+            #expect(TrainWord.split(word) == nil, "\(word)")
+        }
     }
 
     @Test(arguments: [
@@ -28,7 +40,9 @@ import Testing
         ("slm:3", "must be slm, not \"slm:3\""), ("random:1.5", "needs a share from 0 to 1"),
         ("random:nan", "needs a share"), ("random:matched-token", "did you mean \"matched-tokens\"?"),
         ("threshold:x", "must be a tag and a number"), ("cascade:0.1", "must be the judge's rates"),
-        ("", "is no policy"),
+        ("threshold:x@shar=0.3", "did you mean \"share\"?"), ("threshold:x@share", "is no aim of a threshold"),
+        ("threshold:x@share=2", "needs a share from 0 to 1"), ("threshold:@share=0.3", "must be a tag and a number"),
+        ("threshold:x@cost=-1", "needs dollars for 1,000 requests"), ("", "is no policy"),
     ])
     func `a wrong word is named with its remedy`(_ word: String, _ message: String) {
         #expect {

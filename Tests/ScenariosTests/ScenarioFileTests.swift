@@ -30,6 +30,8 @@ import Testing
           - time_share: {first: fixed:500, second: slm, share: 0.25}
           - threshold: {score: difficulty, at_least: -1.5}
           - cascade: {false_accept: 0.1}
+          - threshold: {score: difficulty, llm_accuracy: 0.95}
+        train: {share: 0.25, order: random}
         cost_models:
           - {name: logged, basis: recorded}
           - name: twice
@@ -80,6 +82,9 @@ import Testing
                 name: "threshold:difficulty>=-1.5",
                 counterfactual: .thresholdRouter(score: "difficulty", threshold: -1.5)),
             .init(name: "cascade:0.1/0.0", counterfactual: .cascade(falseAccept: 0.1, falseReject: 0)),
+            .init(
+                name: "threshold:difficulty@llm-accuracy=0.95",
+                counterfactual: .chosenThreshold(score: "difficulty", aim: .llmAccuracy(0.95))),
         ]
         // $2.00 for a million are 2,000,000 pico-dollars for one; $0.000001 for a request are 1,000,000.
         let february = try #require(Timestamp(rfc3339: "2026-02-01"))
@@ -104,6 +109,7 @@ import Testing
         expected.cluster = .tag("question")
         expected.seed = 7
         expected.replicates = 0
+        expected.train = TrainSplit(share: 0.25, order: .random)
         expected.relay = RelayLimits(calls: 8, callTokens: 512, malformed: 3, answerTokens: 300, budgetsRefuse: true)
         #expect(file.scenario == expected)
     }
@@ -126,6 +132,9 @@ import Testing
               - {name: nothing}
               - budgets: [{window: week}]
               - cascade: {false_accept: 2}
+              - threshold: {score: difficulty, at_least: 1, share: 0.3}
+              - threshold: {score: difficulty}
+            train: {share: 1, order: date}
             cost_models:
               - {name: p, basis: prices}
               - {name: p, basis: recorded, cache: none}
@@ -144,6 +153,10 @@ import Testing
             "policies[4].budgets[0].tokens: is required and missing",
             "policies[4].budgets[0].window: must be hour, day, month, total, not \"week\"",
             "policies[5].cascade.false_accept: must be from 0.0 to 1.0, not \"2\"",
+            "policies[6].threshold: has at_least and share; give one of at_least, share, accuracy, llm_accuracy, cost",
+            "policies[7].threshold: says no threshold; give one of at_least",
+            "train.share: must be from 0.001 to 0.999, not \"1\"",
+            "train.order: must be time, file, random, not \"date\"",
             "cost_models[0].prices: is needed with basis: prices",
             "cost_models[1].name: \"p\" is the name of another cost model",
             "cost_models[1].cache: belongs to basis: prices",
