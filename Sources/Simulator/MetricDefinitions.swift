@@ -73,6 +73,19 @@ enum MetricDefinitions {
         "McNemar", "(|b − c| − 1)² / (b + c) of the discordant pairs; above 3.84 the models differ at 95 %")
     static let threshold = Report.Definition(
         "threshold router", "requests whose score is at least the threshold go to the LLM")
+    static let routerScores = [
+        Report.Definition(
+            "CostSave",
+            "1 − cost / cost of the best single model, of routers that are as accurate as that model (LLMRouterBench)"),
+        Report.Definition(
+            "C (RouterArena)",
+            "(log2 c_max − log2 c) / (log2 c_max − log2 c_min); c: dollars for 1,000 requests; c_max 200, c_min 0.0044; "
+                + "only within these"),
+        Report.Definition(
+            "S (RouterArena)",
+            "(1+β)·A·C / (β·A + C), β = 0.1; A: accuracy; a request without a price is in neither A nor "
+                + "C, or there is no score"),
+    ]
     /// Of a threshold that is chosen on one part and reported on the other.
     static let chosenThreshold = [
         Report.Definition(

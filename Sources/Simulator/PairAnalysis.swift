@@ -19,12 +19,14 @@ package enum PairAnalysis {
         report.sections += context.costSections
         report.sections.append(context.cascade)
         report.sections += try context.thresholds()
-        if let held = try context.heldOut() {
+        let held = try context.heldOut()
+        if let held {
             report.sections.append(held.section)
             report.exclusions += held.exclusions
             report.coverage.append((name: "split", value: held.coverage))
             report.warnings += held.table.warnings
         }
+        if let scores = try context.routerScores(held?.table) { report.sections.append(scores) }
         if let noise = context.labelNoise { report.sections.append(noise) }
         if let groups = try context.groups() { report.sections.append(groups) }
         return report
@@ -66,7 +68,9 @@ package enum PairAnalysis {
         if !context.options.measured.isEmpty {
             definitions += [MetricDefinitions.matched, MetricDefinitions.reduction]
         }
-        if context.costs != nil { definitions += [MetricDefinitions.aiq, MetricDefinitions.cheapestCorrect] }
+        if context.costs != nil {
+            definitions += [MetricDefinitions.aiq, MetricDefinitions.cheapestCorrect] + MetricDefinitions.routerScores
+        }
         if !context.options.scores.isEmpty { definitions.append(MetricDefinitions.threshold) }
         if !context.options.chosen.isEmpty { definitions += MetricDefinitions.chosenThreshold }
         return definitions

@@ -62,16 +62,9 @@ extension PairContext {
                 left += 1
                 continue
             }
-            var sums = ScoreSums()
-            sums.usable = 1
-            sums.judged = 1
-            let million = Int128(ReplayPlan.million)
-            let right = (row.slmCorrect ? million : 0, row.llmCorrect ? million : 0)
-            let cost = (costs?.entries[index].slm ?? 0, costs?.entries[index].llm ?? 0)
-            sums.slm.add(right: right.0, cost: Extent(cost.0))
-            sums.llm.add(right: right.1, cost: Extent(cost.1))
-            sums.slm.add(bounds: Extent(right.0))
-            sums.llm.add(bounds: Extent(right.1))
+            let sums = ScoreSums(
+                slm: (row.slmCorrect, costs?.entries[index].slm ?? 0),
+                llm: (row.llmCorrect, costs?.entries[index].llm ?? 0))
             let cluster = split.cluster(line: row.line, row.fields)
             scored.append(
                 Scored(
@@ -98,7 +91,7 @@ extension PairContext {
     }
 
     /// Nil for an empty field.
-    private static func score(_ text: String, _ column: String, line: Int) throws(SimulationError) -> Double? {
+    static func score(_ text: String, _ column: String, line: Int) throws(SimulationError) -> Double? {
         if text.isEmpty { return nil }
         guard let value = Double(text), value.isFinite else {
             throw SimulationError(

@@ -62,6 +62,19 @@ struct ScoreSums: Equatable {
     var slm = ModelSums()
     var llm = ModelSums()
 
+    init() {}
+
+    /// One usable request: whether either model is right, and what its answer costs.
+    init(slm: (isRight: Bool, cost: Int128), llm: (isRight: Bool, cost: Int128)) {
+        let million = Int128(ReplayPlan.million)
+        usable = 1
+        judged = 1
+        self.slm.add(right: slm.isRight ? million : 0, cost: Extent(slm.cost))
+        self.llm.add(right: llm.isRight ? million : 0, cost: Extent(llm.cost))
+        self.slm.add(bounds: Extent(slm.isRight ? million : 0))
+        self.llm.add(bounds: Extent(llm.isRight ? million : 0))
+    }
+
     mutating func merge(_ other: ScoreSums) {
         usable += other.usable
         judged += other.judged
@@ -104,9 +117,12 @@ struct ScoredPart {
         }
 
         /// Pico-dollars for 1,000 requests, at least and at most; nil where some have no price.
-        var cost: (low: Number, high: Number)? {
-            guard total.unpriced == 0, let low = Number.quotient(answers.costLow * 1000, Int128(total.usable)),
-                let high = Number.quotient(answers.costHigh * 1000, Int128(total.usable))
+        var cost: (low: Number, high: Number)? { cost(of: answers) }
+
+        /// The same of other answers to these requests.
+        func cost(of sums: ModelSums) -> (low: Number, high: Number)? {
+            guard total.unpriced == 0, let low = Number.quotient(sums.costLow * 1000, Int128(total.usable)),
+                let high = Number.quotient(sums.costHigh * 1000, Int128(total.usable))
             else { return nil }
             return (low, high)
         }

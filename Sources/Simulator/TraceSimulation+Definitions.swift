@@ -41,6 +41,7 @@ extension TraceSimulation {
             definitions += [MetricDefinitions.gain, MetricDefinitions.matched, MetricDefinitions.reduction]
         }
         if sections.contains(where: { $0.name == "quality" }) { definitions.append(MetricDefinitions.hull) }
+        if sections.contains(where: { $0.name == "router_scores" }) { definitions += MetricDefinitions.routerScores }
         if sections.contains(where: { $0.name == "held_out" }) { definitions += MetricDefinitions.chosenThreshold }
         return definitions
     }

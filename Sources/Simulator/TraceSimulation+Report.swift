@@ -21,7 +21,9 @@ extension TraceSimulation {
             report.sections += [matchedSection(answers, sums, intervals), qualitySection(answers, sums, intervals)]
         }
         if plan.scenario.groupBy != nil { report.sections.append(groupSection()) }
-        if let held = heldOut {
+        let held = heldOut
+        if paired > 0, let section = scoreSection(answers, sums, held?.table) { report.sections.append(section) }
+        if let held {
             report.sections.append(held.section)
             report.coverage.append((name: "split", value: held.coverage))
             report.warnings += held.table.warnings

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 import pty
 import random
@@ -121,6 +122,25 @@ def test_random_routers_between_the_pairs_are_a_straight_line():
     assert found == pytest.approx([(weak + share * (strong - weak)) / len(rows) for share in (0.1, 0.5, 0.9)], abs=1e-12)
     assert document["provenance"]["seed"] == "7"
     assert document["provenance"]["command"] == f"relaygate simulate --pairs {PAIRS} --random-router 0.1,0.5,0.9 --seed 7"
+
+
+def test_scores_of_routers_are_those_of_their_formulas():
+    prices = ["--price", "slm=0.6/0.6", "--price", "llm=10/30"]
+    answers = cells(report("--pairs", PAIRS, *prices, "--replicates", "0"))
+    rows = list(csv.DictReader(PAIRS.open(newline="")))
+
+    def bill(model, price_in, price_out):
+        tokens = sum(int(row["prompt_tokens"]) * price_in + int(row[f"{model}_tokens"]) * price_out for row in rows)
+        return sum(row[f"{model}_correct"] == "1" for row in rows) / len(rows), tokens / 1000 / len(rows)
+
+    for name, (accuracy, dollars) in [("SLM only", bill("weak", 0.6, 0.6)), ("LLM only", bill("strong", 10, 30))]:
+        part = (math.log2(200) - math.log2(dollars)) / (math.log2(200) - math.log2(0.0044))
+        score = 1.1 * accuracy * part / (0.1 * accuracy + part)
+        found = [float(answers["router_scores", f"{name} / all", column]["value"])
+                 for column in ("accuracy", "cost", "arena_cost", "arena_score")]
+        assert found == pytest.approx([accuracy, dollars, part, score], abs=1e-10)
+    assert answers["router_scores", "SLM only / all", "cost_save"]["kind"] == "unknown"
+    assert answers["router_scores", "LLM only / all", "cost_save"]["value"] == "0"
 
 
 def test_published_rows_are_compared_with_random_routers(tmp_path):

@@ -56,7 +56,7 @@ import Testing
             report.sections.map(\.name) == [
                 "models", "random_router", "oracle_router", "summary_metrics", "resource_equivalent", "measured",
                 "cost",
-                "money_frontier", "cascade", "threshold_router_score", "groups",
+                "money_frontier", "cascade", "threshold_router_score", "router_scores", "groups",
             ])
         #expect(report.coverage.contains { $0.name == "requests" && $0.value == "1000 of 1000" })
         #expect(try number(report, "random_router", row: 5, "accuracy") == .ratio(3, 5))
