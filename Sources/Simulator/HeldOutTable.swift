@@ -69,7 +69,27 @@ struct HeldOutTable {
         }
         return Section(
             name: "held_out", title: "Thresholds chosen on one part, reported on the other", notes: notes,
-            table: Table(columns: plain + (hasMoney ? money : []), rows: rows))
+            table: Table(columns: plain + (hasMoney ? money : []), rows: rows), plot: plot)
+    }
+
+    /// Each chosen threshold twice, so that what is lost on other requests is seen.
+    private var plot: Plot? {
+        let pairs = results.compactMap { result -> (train: Plot.Point, heldOut: Plot.Point)? in
+            guard let train = result.chosen, let held = result.heldOut, let share = train.share,
+                let accuracy = train.accuracy, let other = held.share, let second = held.accuracy
+            else { return nil }
+            return (
+                Plot.Point(share, accuracy, label: result.row.policy),
+                Plot.Point(other, second, interval: result.row.interval(held), label: result.row.policy)
+            )
+        }
+        guard !pairs.isEmpty else { return nil }
+        return Plot(
+            xTitle: "share of requests to the LLM", yTitle: "accuracy",
+            series: [
+                Plot.Series(TrainText.chosenOn, .points, pairs.map(\.train)),
+                Plot.Series(TrainText.heldOut, .points, pairs.map(\.heldOut)),
+            ])
     }
 
     /// What a reader must know of these numbers.
@@ -82,7 +102,7 @@ struct HeldOutTable {
         for result in results {
             guard let routed = result.heldOut, routed.total.usable > 0 else { continue }
             if routed.sent == 0 || routed.sent == routed.total.usable {
-                warnings.append(RoutingCollapse.text(result.row.policy, isLLM: routed.sent > 0, "of those held out"))
+                warnings.append(RoutingCollapse.text(result.row.policy, isLLM: routed.sent > 0, "held-out request"))
             }
         }
         return warnings

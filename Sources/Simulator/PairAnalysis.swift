@@ -12,7 +12,7 @@ package enum PairAnalysis {
             Report.Exclusion("the field \($0.column) is empty", requests: $0.requests)
         }
         report.definitions = definitions(context)
-        report.warnings = warnings(context)
+        report.warnings = try context.warnings()
         report.sections = [context.models, context.randomRouter, context.oracleRouter, context.summary]
         if let tokens = context.resourceEquivalent { report.sections.append(tokens) }
         if let measured = context.measured { report.sections.append(measured) }
@@ -74,50 +74,5 @@ package enum PairAnalysis {
         if !context.options.scores.isEmpty { definitions.append(MetricDefinitions.threshold) }
         if !context.options.chosen.isEmpty { definitions += MetricDefinitions.chosenThreshold }
         return definitions
-    }
-
-    private static func warnings(_ context: PairContext) -> [String] {
-        let (table, counts) = (context.table, context.counts)
-        var warnings: [String] = []
-        if table.rows.count < 1_000 {
-            warnings.append(
-                "below about 1,000 requests a difference of three points is noise; there are \(table.rows.count)")
-        }
-        if !table.missing.isEmpty {
-            warnings.append(
-                "requests with an empty verdict or count are left out whole; verdicts are seldom missing at random, "
-                    + "as users rate when they are angry")
-        }
-        if table.hasTokens, table.slmTokens != table.llmTokens {
-            warnings.append(
-                "a share of requests is not a share of tokens: the models' answers differ in length, and tokens of "
-                    + "different tokenizers are not one currency")
-        }
-        if counts.llmOnly == counts.slmOnly {
-            warnings.append("both models are right equally often: p*, PGR, APGR and CPT are undefined")
-        } else if counts.llmOnly < counts.slmOnly {
-            warnings.append("the SLM is right more often than the LLM: shares of the gap are of a loss")
-        }
-        if let noise = table.labelNoise, noise.slmChanges + noise.llmChanges > 0 {
-            warnings.append(
-                "labels depend on the rule: the second one changes \(noise.slmChanges) verdicts of the SLM and "
-                    + "\(noise.llmChanges) of the LLM (section label_noise)")
-        }
-        if !context.options.scores.isEmpty {
-            warnings.append(
-                "thresholds are scored on the requests that they are chosen from; score a chosen one on others "
-                    + "(FrugalGPT: 1.4 points)")
-        }
-        if let share = context.largestCluster, share.double > 0.2 {
-            warnings.append(
-                "one cluster holds \(Decimals.text(share * .whole(100), decimals: 1)) % of the requests; intervals by "
-                    + "\(context.clusterName) rest on few clusters")
-        }
-        warnings.append(
-            "the oracle and the cascade's perfect judge know what no router knows; they bound, they do not predict")
-        if context.costs != nil {
-            warnings.append("prices age and no cache is assumed: both are said above and belong to the result")
-        }
-        return warnings
     }
 }

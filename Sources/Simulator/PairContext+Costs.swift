@@ -84,12 +84,7 @@ extension PairContext {
     }
 
     var cascade: Section {
-        let costs =
-            self.costs
-            ?? PairCosts(
-                table.rows.map {
-                    PairCosts.Entry(slmCorrect: $0.slmCorrect, llmCorrect: $0.llmCorrect, slm: 0, llm: 1)
-                })
+        let costs = self.costs ?? PairCosts(countingCalls: table)
         let hasMoney = self.costs != nil
         let rows: [[Table.Cell]] = options.judges.map { judge in
             let cascade = costs.cascade(falseAccept: judge.falseAccept, falseReject: judge.falseReject)

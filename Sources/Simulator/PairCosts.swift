@@ -34,6 +34,11 @@ package struct PairCosts: Sendable, Equatable {
         llmTotal = entries.reduce(0) { $0 + $1.llm }
     }
 
+    /// Without prices: one for each answer of the LLM.
+    init(countingCalls table: PairTable) {
+        self.init(table.rows.map { Entry(slmCorrect: $0.slmCorrect, llmCorrect: $0.llmCorrect, slm: 0, llm: 1) })
+    }
+
     /// In pico-dollars: prompt · input + answer · output. One prompt count serves both models.
     package init(_ table: PairTable, prices: PairPrices) {
         self.init(

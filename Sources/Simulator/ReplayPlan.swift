@@ -40,12 +40,16 @@ struct ReplayPlan {
     /// Names of tags that requests are asked for.
     let tags: Set<String>
     let hasBudgets: Bool
+    /// The tags that hold scores, of given thresholds and of those that are chosen.
+    let scores: Set<String>
     /// The scores that thresholds are chosen by, each once.
     let chosenScores: [String]
     /// For thresholds that are chosen, with its order.
     let train: TrainSplit
     /// The cost model that is money: the first with prices.
     let money: Int?
+    /// What tenants' spend is counted in: money, or else what the trace recorded.
+    let spendTable: Int?
 
     /// The places of what every comparison needs.
     static let asLogged = 0
@@ -66,14 +70,16 @@ struct ReplayPlan {
         var tags = Set(scenario.selection.tags.map(\.key))
         if let group = scenario.groupTag { tags.insert(group) }
         if case .tag(let key) = scenario.cluster { tags.insert(key) }
-        for case .threshold(let score, _) in leaves { tags.insert(score) }
         chosenScores = scenario.policies.reduce(into: []) { scores, policy in
             guard case .chosenThreshold(let score, _) = policy.counterfactual, !scores.contains(score) else { return }
             scores.append(score)
         }
-        tags.formUnion(chosenScores)
+        let given = leaves.compactMap { if case .threshold(let score, _) = $0 { score } else { nil } }
+        scores = Set(given + chosenScores)
+        tags.formUnion(scores)
         train = TrainSplit(share: scenario.train?.share ?? 0.5, order: scenario.train?.order ?? .time)
         money = tables.firstIndex { $0.matches(.money) }
+        spendTable = money ?? tables.firstIndex(where: \.isRecorded)
         self.tags = tags
         try ReplayPlan.check(self)
     }
@@ -120,7 +126,7 @@ struct ReplayPlan {
     // MARK: What cannot be asked
 
     /// Scores beyond which tables of them would take too much memory.
-    private static let scoreLimit = 8
+    private static let scoreLimit = 4
 
     /// What thresholds that are chosen need.
     private static func check(_ plan: ReplayPlan) throws(SimulationError) {

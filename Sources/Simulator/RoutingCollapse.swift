@@ -2,9 +2,9 @@
 enum RoutingCollapse {
     /// - Parameters:
     ///   - isLLM: which model has them all.
-    ///   - which: of what requests, such as "of those held out".
-    static func text(_ policy: String, isLLM: Bool, _ which: String) -> String {
-        "\(policy) sends \(isLLM ? "all requests to the LLM" : "no request to the LLM") \(which): it is that model alone, "
-            + "under another name (routing collapse)"
+    ///   - request: what is counted, such as "held-out request".
+    static func text(_ policy: String, isLLM: Bool, _ request: String = "request") -> String {
+        "\(policy) sends \(isLLM ? "every" : "no") \(request) to the LLM: it is the \(isLLM ? "LLM" : "SLM") alone, under "
+            + "another name (routing collapse)"
     }
 }

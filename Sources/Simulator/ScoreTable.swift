@@ -3,8 +3,8 @@ internal import Accounting
 /// Requests by when they arrived and by a score, in constant memory: what thresholds are chosen from and reported on.
 ///
 /// Times and scores are taken as they are while there are few of them. When there are more than a limit, they are
-/// taken in steps of a power of two, the smallest with which there are no more: times in steps of 1, 2, 4 … seconds,
-/// scores of 2^-30, 2^-29 … Which steps are needed follows from the times and scores that the whole has, so neither
+/// taken in steps of a power of two, the smallest with which there are no more: times of 2, 4, 8 … microseconds, scores
+/// of 2^-30, 2^-29 … Which steps are needed follows from the times and scores that the whole has, so neither
 /// order nor parts are seen in the result. Steps leave out thresholds, and moments at which the parts could end; they
 /// blur nothing: a step's first score is a threshold like any other, and all sums above it are exact.
 struct ScoreTable: Equatable {
@@ -20,7 +20,7 @@ struct ScoreTable: Equatable {
         var score: Double
     }
 
-    /// 0: as they are; from then on steps of 2^(level − 1) seconds.
+    /// Steps of 2^level microseconds.
     private(set) var timeLevel = 0
     /// 0: as they are; from then on steps of 2^(level − 31).
     private(set) var scoreLevel = 0
@@ -82,10 +82,7 @@ struct ScoreTable: Equatable {
 
     /// The step in which a time lies. Steps of a level are made of whole ones of the level before.
     private static func time(_ time: Int64, from level: Int, to other: Int) -> Int64 {
-        guard other > level else { return time }
-        guard level == 0 else { return time >> Int64(other - level) }
-        let (seconds, rest) = time.quotientAndRemainder(dividingBy: 1_000_000)
-        return (rest < 0 ? seconds - 1 : seconds) >> Int64(other - 1)
+        other > level ? time >> Int64(other - level) : time
     }
 
     /// The first score of the step in which a score lies.
@@ -104,7 +101,9 @@ struct ScoreTable: Equatable {
     /// The steps in which scores are taken; nil: as they are.
     var scoreStep: Double? { scoreLevel > 0 ? ScoreTable.step(scoreLevel) : nil }
     /// The steps in which times are taken, in seconds; nil: as they are.
-    var timeStep: Double? { timeLevel > 0 ? Double(sign: .plus, exponent: timeLevel - 1, significand: 1) : nil }
+    var timeStep: Number? {
+        timeLevel > 0 ? Number.quotient(Int128(1) << Int128(timeLevel), 1_000_000) : nil
+    }
 
     /// The two parts of a split.
     struct Parts {
@@ -152,12 +151,7 @@ struct ScoreTable: Equatable {
     }
 
     /// Where a step begins, in microseconds.
-    private func moment(_ time: Int64) -> Int64 {
-        guard timeLevel > 0 else { return time }
-        let step = Int64(1_000_000).multipliedReportingOverflow(by: Int64(1) << Int64(min(timeLevel - 1, 62)))
-        let (product, overflow) = time.multipliedReportingOverflow(by: step.partialValue)
-        return overflow || step.overflow ? time < 0 ? Int64.min : Int64.max : product
-    }
+    private func moment(_ time: Int64) -> Int64 { time << Int64(timeLevel) }
 
     // MARK: Parts of a simulation
 

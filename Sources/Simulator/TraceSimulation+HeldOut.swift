@@ -58,7 +58,7 @@ extension TraceSimulation {
             results: rows.map { HeldOutTable.Result($0) }, hasMoney: plan.money != nil, isIndependent: isIndependent,
             level: level)
         let coverage = zip(plan.chosenScores, parts).map { name, parts in
-            let boundary = parts.boundary.map { ", which arrived from \(Timestamp(microseconds: $0).rfc3339) on" } ?? ""
+            let boundary = parts.boundary.map { ", which arrived from \(TraceSimulation.moment($0)) on" } ?? ""
             return
                 "by \(name), \(parts.train.total.usable) requests to choose on, \(parts.heldOut.total.usable) held out"
                 + boundary
@@ -87,13 +87,20 @@ extension TraceSimulation {
         for (name, table) in zip(plan.chosenScores, scoreTables) {
             let steps = [
                 table.scoreStep.map { "scores in steps of \(Number.plain($0))" },
-                table.timeStep.map { "times in steps of \(Number.plain($0)) s" },
+                table.timeStep.map { "times in steps of \(Decimals.text($0, decimals: 6)) s" },
             ].compactMap { $0 }
             if !steps.isEmpty {
                 notes.append("By \(name): \(steps.joined(separator: ", ")); of each step its first can be chosen.")
             }
         }
         return notes
+    }
+
+    /// To the microsecond, so that it tells which requests are in which part.
+    private static func moment(_ microseconds: Int64) -> String {
+        let part = microseconds % 1_000_000
+        let digits = String((part < 0 ? part + 1_000_000 : part) + 1_000_000).dropFirst()
+        return Timestamp(microseconds: microseconds).rfc3339.dropLast() + ".\(digits)Z"
     }
 
     private var clusterName: String {

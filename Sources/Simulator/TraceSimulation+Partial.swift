@@ -6,7 +6,7 @@ internal import Accounting
 /// all before it. Equal contents are equal bytes, however they came about.
 extension TraceSimulation {
     private static let mark = Array("RGSIM".utf8)
-    private static let version: UInt8 = 4
+    private static let version: UInt8 = 5
 
     /// Adds the sums of another part of the same trace under the same scenario.
     ///
@@ -28,6 +28,7 @@ extension TraceSimulation {
         try checkSources()
         log.merge(other.log)
         exploration.merge(other.exploration)
+        spend.merge(other.spend)
         for index in scoreTables.indices { scoreTables[index].merge(other.scoreTables[index]) }
         for (name, sums) in other.groups {
             var own = groups.removeValue(forKey: name) ?? emptyGroup
@@ -59,6 +60,7 @@ extension TraceSimulation {
         met.encode(&writer)
         log.encode(&writer)
         exploration.encode(&writer)
+        spend.encode(&writer)
         for table in scoreTables { table.encode(&writer) }
         writer.put(groups.count)
         for (name, sums) in groups.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
@@ -112,6 +114,7 @@ extension TraceSimulation {
         met = try NamesMet(&reader, costModels: plan.tables.count)
         log = try LogSums(&reader)
         try exploration.take(&reader)
+        spend = try TenantSpend(&reader)
         for index in scoreTables.indices { scoreTables[index] = try ScoreTable(&reader) }
         for _ in 0..<(try reader.count()) {
             let name = try reader.text()

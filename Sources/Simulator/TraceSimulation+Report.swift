@@ -54,65 +54,8 @@ extension TraceSimulation {
         return coverage
     }
 
-    private func warnings(_ answers: [PolicyAnswer], _ sums: GroupSums) -> [String] {
-        var warnings = emptySelections
-        let requests = seen - outside
-        if requests > 0, judged < requests {
-            warnings.append(
-                "\(requests - judged) of \(requests) requests have no verdict and are in no accuracy; verdicts are seldom "
-                    + "missing at random")
-        }
-        for (index, table) in plan.tables.enumerated() {
-            let missing = sums.all[ReplayPlan.asLogged].unpriced[index]
-            guard missing > 0 else { continue }
-            warnings.append("\(table.model.name): \(unpricedReason(missing, index)), so no total is given")
-        }
-        if case .request = plan.scenario.cluster {
-            warnings.append(
-                "intervals take requests as independent; set cluster to tenant or to a tag such as question if they are not"
-            )
-        }
-        if judged > 0, judged < 1000 { warnings.append("\(judged) verdicts: a difference of 3 points may be noise") }
-        for case .threshold(let score, _) in plan.leaves {
-            warnings.append(
-                "thresholds on \(score) look better on the log that they were chosen on than on new requests")
-        }
-        return warnings
-    }
-
-    /// What the selection asked for and did not find: a name that is mistyped looks like one without traffic.
-    private var emptySelections: [String] {
-        let selection = plan.scenario.selection
-        guard seen > outside else {
-            let cause = selection == TraceSelection() ? "the source is empty" : "nothing fits the selection"
-            return ["there are no requests: \(cause), so that nothing below says anything"]
-        }
-        let tenants = selection.tenants.filter { !met.tenants.contains($0) }
-        let policies = selection.policies.filter { !met.policies.contains($0) }
-        return tenants.map { "no request that was selected is of the tenant \($0)" }
-            + policies.map { "no request that was selected was served under the policy \($0)" } + emptyNames
-    }
-
-    /// Tags and sources that no selected request has.
-    private var emptyNames: [String] {
-        var warnings: [String] = []
-        if let tag = plan.scenario.groupTag, !met.hasGroup {
-            warnings.append("no request that was selected has the tag \(tag) (group_by): all are in one group, (none)")
-        }
-        if case .tag(let tag) = plan.scenario.cluster, !met.hasCluster {
-            warnings.append(
-                "no request that was selected has the tag \(tag) (cluster): intervals take requests as independent")
-        }
-        if let source = plan.scenario.verdictSource, !met.hasVerdictSource {
-            warnings.append(
-                "no request that was selected has a verdict of the source \(source) (verdict_source): nothing is judged"
-            )
-        }
-        return warnings
-    }
-
     /// Why requests have no cost under a cost model, with the first models that have no price.
-    private func unpricedReason(_ count: Int, _ index: Int) -> String {
+    func unpricedReason(_ count: Int, _ index: Int) -> String {
         let models = met.unpricedModels(index)
         if models.isEmpty { return "\(count) requests have no prompt count" }
         if plan.tables[index].isRecorded { return "\(count) requests have no recorded cost of \(models)" }

@@ -63,8 +63,7 @@ extension TraceSimulation {
     /// The scores that thresholds ask for; nil where a request has none, or no number.
     func scores(of request: LoggedRequest) -> [String: Double?] {
         var scores: [String: Double?] = [:]
-        let names = plan.leaves.compactMap { if case .threshold(let name, _) = $0 { name } else { nil } }
-        for name in names + plan.chosenScores {
+        for name in plan.scores {
             let score = request.tag(name).flatMap { Double($0) }
             scores[name] = .some(score.flatMap { $0.isFinite ? $0 : nil })
         }

@@ -25,6 +25,7 @@ package struct TraceSimulation: Sendable {
     var clusters: ClusterTable
     var log = LogSums()
     var exploration: ExplorationSums
+    var spend = TenantSpend()
     /// By the plan's scores that thresholds are chosen by.
     var scoreTables: [ScoreTable]
     /// By leaf; nil for those that are no budgets.
@@ -105,6 +106,11 @@ package struct TraceSimulation: Sendable {
                 result = (scores[name] ?? nil).map { $0 >= threshold ? llm : slm } ?? .either(slm, llm)
             case .cascade(let accept, let reject):
                 result = .cascade(slm, llm, falseAccept: accept, falseReject: reject, isJudged: replay.verdict != nil)
+            }
+            if index == ReplayPlan.asLogged {
+                spend.add(
+                    request.tenant, llmTokens: result[.llmTokens].low,
+                    money: plan.spendTable.map { result[cost: $0].low } ?? 0)
             }
             if !result.isReplayable { affected.insert(index) }
             unpriced |= result.unpriced

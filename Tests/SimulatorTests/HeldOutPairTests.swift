@@ -86,6 +86,9 @@ import Testing
         #expect(
             try Self.texts(report, 4, ["threshold", "share_train", "accuracy_held_out"])
                 == ["none is sent", "0.000000", "0.500000"])
+        let plot = try #require(report.sections.first { $0.name == "held_out" }?.plot)
+        #expect(plot.series.map(\.name) == ["on the requests it was chosen on", "held out"])
+        #expect(plot.series.map { $0.points[0].y } == [1, 0.75] && plot.series[1].points[0].low != nil)
         #expect(report.warnings.contains { $0.hasPrefix("4 requests are held out") })
         #expect(report.warnings.filter { $0.contains("routing collapse") }.map { $0.prefix(2) } == ["p4"])
         #expect(report.coverage.contains { $0.name == "split" && $0.value == "4 requests to choose on, 4 held out" })

@@ -1,0 +1,134 @@
+/// What a reader must know before using the numbers of a pair table.
+extension PairContext {
+    func warnings() throws(SimulationError) -> [String] {
+        var warnings = dataWarnings + labelWarnings
+        if !options.scores.isEmpty {
+            warnings.append(
+                "thresholds are scored on the requests that they are chosen from; score a chosen one on others (FrugalGPT: "
+                    + "1.4 points), as threshold:COLUMN@share=0.3 does")
+        }
+        warnings += try collapseWarnings()
+        if let share = largestCluster, share.double > 0.2 {
+            warnings.append(
+                "one cluster holds \(Decimals.text(share * .whole(100), decimals: 1)) % of the requests; intervals by "
+                    + "\(clusterName) rest on few clusters")
+        }
+        if let warning = try tenantWarning() { warnings.append(warning) }
+        warnings += try macroWarnings()
+        if let warning = ReportWarnings.unmatched(unmatched) { warnings.append(warning) }
+        warnings.append(
+            "the oracle and the cascade's perfect judge know what no router knows; they bound, they do not predict")
+        if costs != nil {
+            warnings.append("prices age and no cache is assumed: both are said above and belong to the result")
+        }
+        return warnings
+    }
+
+    private var dataWarnings: [String] {
+        var warnings: [String] = []
+        if table.rows.count < ReportWarnings.fewRequests {
+            warnings.append(
+                "below about 1,000 requests a difference of three points is noise; there are \(table.rows.count)")
+        }
+        if !table.missing.isEmpty {
+            warnings.append(
+                "requests with an empty verdict or count are left out whole; verdicts are seldom missing at random, "
+                    + "as users rate when they are angry")
+        }
+        if table.hasTokens, table.slmTokens != table.llmTokens {
+            warnings.append(
+                "a share of requests is not a share of tokens: the models' answers differ in length, and tokens of "
+                    + "different tokenizers are not one currency")
+        }
+        if counts.llmOnly == counts.slmOnly {
+            warnings.append("both models are right equally often: p*, PGR, APGR and CPT are undefined")
+        } else if counts.llmOnly < counts.slmOnly {
+            warnings.append("the SLM is right more often than the LLM: shares of the gap are of a loss")
+        }
+        return warnings
+    }
+
+    /// What verdicts depend on, where the table can tell.
+    private var labelWarnings: [String] {
+        var warnings: [String] = []
+        if let noise = table.labelNoise, noise.slmChanges + noise.llmChanges > 0 {
+            warnings.append(
+                "labels depend on the rule: the second one changes \(noise.slmChanges) verdicts of the SLM and "
+                    + "\(noise.llmChanges) of the LLM (section label_noise)")
+            let raised = [
+                ("SLM", noise.lenient.slmCorrect - noise.strict.slmCorrect, noise.slmChanges),
+                ("LLM", noise.lenient.llmCorrect - noise.strict.llmCorrect, noise.llmChanges),
+            ].filter { $0.1 == $0.2 && $0.2 > 0 }
+            if !raised.isEmpty {
+                warnings.append(
+                    "every verdict of the \(raised.map(\.0).joined(separator: " and of the ")) that the second rule changes "
+                        + "becomes right: judging again what was wrong can only raise accuracy")
+            }
+        }
+        if let place = table.header.firstIndex(of: "contaminated") {
+            let marked = table.rows.count { ["1", "true", "True"].contains($0.fields[place]) }
+            if marked > 0 {
+                warnings.append(
+                    "\(marked) requests are marked contaminated, seen in training perhaps; group_by: contaminated shows "
+                        + "them apart")
+            }
+        }
+        return warnings
+    }
+
+    /// Given thresholds that send all requests, or none.
+    private func collapseWarnings() throws(SimulationError) -> [String] {
+        var warnings: [String] = []
+        for score in options.scores where !score.thresholds.isEmpty {
+            let values = try table.column(score.column, for: "score").compactMap(Double.init)
+            for threshold in score.thresholds {
+                let sent = values.count { $0 >= threshold }
+                guard sent == 0 || sent == values.count else { continue }
+                warnings.append(
+                    RoutingCollapse.text(
+                        "threshold:\(score.column)>=\(Number.plain(threshold))", isLLM: sent > 0))
+            }
+        }
+        return warnings
+    }
+
+    /// Of the LLM's bill, or of the requests without prices, in a table that has tenants.
+    private func tenantWarning() throws(SimulationError) -> String? {
+        guard table.header.contains("tenant") else { return nil }
+        var spend = TenantSpend()
+        for (index, tenant) in try table.column("tenant", for: "cluster").enumerated() {
+            spend.add(tenant, llmTokens: 1, money: costs?.entries[index].llm ?? 0)
+        }
+        guard let (name, share) = spend.largest(isMoney: costs != nil) else { return nil }
+        return ReportWarnings.largeTenant(
+            name, share, of: costs == nil ? "the requests" : "the LLM's bill", isClustered: options.cluster == .tenant)
+    }
+
+    private func macroWarnings() throws(SimulationError) -> [String] {
+        guard let name = options.groupBy else { return [] }
+        var groups: [String: PairCounts] = [:]
+        for (value, row) in zip(try table.column(name, for: "group_by"), table.rows) {
+            groups[value, default: PairCounts()].add(slm: row.slmCorrect, llm: row.llmCorrect)
+        }
+        let order = groups.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.map(\.value)
+        return [
+            ReportWarnings.macro("accuracy of the SLM, by \(name)", order.compactMap(\.slmAccuracy), micro: slm),
+            ReportWarnings.macro("accuracy of the LLM, by \(name)", order.compactMap(\.llmAccuracy), micro: llm),
+        ].compactMap { $0 }
+    }
+
+    /// Cascades and measured systems beyond either model.
+    private var unmatched: [String] {
+        func isBeyond(_ accuracy: Number) -> Bool {
+            PerformanceMatch(accuracy: accuracy, slm: slm, llm: llm).hasNoSolution
+        }
+        let costs = self.costs ?? PairCosts(countingCalls: table)
+        let cascades = options.judges.filter { judge in
+            isBeyond(costs.cascade(falseAccept: judge.falseAccept, falseReject: judge.falseReject).accuracy)
+        }.map { judge in
+            "cascade "
+                + [judge.falseAccept, judge.falseReject].map { Decimals.text($0, decimals: 2) }.joined(separator: "/")
+        }
+        return cascades + options.measured.filter { isBeyond($0.accuracy) }.map(\.name)
+    }
+}

@@ -1,0 +1,145 @@
+/// What a reader must know before using the numbers.
+extension TraceSimulation {
+    func warnings(_ answers: [PolicyAnswer], _ sums: GroupSums) -> [String] {
+        var warnings = emptySelections + coverageWarnings(sums)
+        if case .request = plan.scenario.cluster {
+            warnings.append(
+                "intervals take requests as independent; set cluster to tenant or to a tag such as question if they are not"
+            )
+        }
+        if let warning = tenantWarning(sums) { warnings.append(warning) }
+        if judged > 0, judged < ReportWarnings.fewRequests {
+            warnings.append("\(judged) verdicts: a difference of 3 points may be noise")
+        } else if paired > 0, paired < ReportWarnings.fewRequests {
+            warnings.append(
+                "\(paired) requests with known answers of both models alone: a difference of 3 points may be noise")
+        }
+        for case .threshold(let score, _) in plan.leaves {
+            warnings.append(
+                "thresholds on \(score) look better on the log that they were chosen on than on new requests; one that is "
+                    + "chosen here, such as threshold:\(score)@share=0.3, is reported on requests that are held out")
+        }
+        if plan.money != nil {
+            warnings.append("prices age: those of the cost models belong to the result")
+        }
+        return warnings + comparisonWarnings(answers, sums)
+    }
+
+    /// What the data lack.
+    private func coverageWarnings(_ sums: GroupSums) -> [String] {
+        var warnings: [String] = []
+        let requests = seen - outside
+        if requests > 0, judged < requests {
+            warnings.append(
+                "\(requests - judged) of \(requests) requests have no verdict and are in no accuracy, though in tokens and "
+                    + "costs; verdicts are seldom missing at random")
+        }
+        for (index, table) in plan.tables.enumerated() {
+            let missing = sums.all[ReplayPlan.asLogged].unpriced[index]
+            guard missing > 0 else { continue }
+            warnings.append("\(table.model.name): \(unpricedReason(missing, index)), so no total is given")
+        }
+        return warnings
+    }
+
+    /// Of money where all of it is known, else of LLM tokens.
+    private func tenantWarning(_ sums: GroupSums) -> String? {
+        let logged = totals(ReplayPlan.asLogged, sums, paired: false)
+        let table = plan.spendTable.flatMap { index in
+            logged.unpriced[index] == 0 && (logged[cost: index].exact ?? .zero) > .zero ? index : nil
+        }
+        guard let (name, share) = spend.largest(isMoney: table != nil) else { return nil }
+        return ReportWarnings.largeTenant(
+            name, share, of: "the spend (\(table.map { plan.tables[$0].model.name } ?? "LLM tokens"))",
+            isClustered: plan.scenario.cluster == .tenant)
+    }
+
+    /// What comparisons of policies do not say.
+    private func comparisonWarnings(_ answers: [PolicyAnswer], _ sums: GroupSums) -> [String] {
+        var warnings: [String] = []
+        let isExplored =
+            exploration.estimates.contains { $0.count > 0 } || exploration.slm.sampled + exploration.llm.sampled > 0
+        let isUnknown = answers.contains { $0.totals.map { $0.replayable < $0.requests } ?? true }
+        if judged > 0, paired == 0, !isExplored, isUnknown {
+            warnings.append(
+                "the log says nothing of what it did not do: without drawn policies (propensity) or shadow runs "
+                    + "(counterfactual) accuracies of other policies are bounds")
+        }
+        for answer in answers {
+            guard let isLLM = collapse(answer) else { continue }
+            warnings.append(RoutingCollapse.text(answer.name, isLLM: isLLM))
+        }
+        if let warning = macroWarning(sums) { warnings.append(warning) }
+        guard paired > 0 else { return warnings }
+        let unmatched = answers.filter { answer in
+            guard let leaf = answer.leaf, !plan.leaves[leaf].isOrdered else { return false }
+            return match(totals(leaf, sums, paired: true), sums)?.hasNoSolution ?? false
+        }
+        if let warning = ReportWarnings.unmatched(unmatched.map(\.name)) { warnings.append(warning) }
+        guard plan.scenario.matched == .llmTokens else { return warnings }
+        warnings.append(
+            "matched: llm_tokens counts what the LLM generates, which is not money: neither prompts nor the SLM's tokens are "
+                + "in it")
+        let slm = totals(ReplayPlan.slmOnly, sums, paired: true)[.slmTokens].exact
+        let llm = totals(ReplayPlan.llmOnly, sums, paired: true)[.llmTokens].exact
+        if let slm, let llm, slm != llm {
+            warnings.append(
+                "a share of requests is not a share of tokens: on the same requests the SLM's answers have "
+                    + "\(Decimals.text(slm, decimals: 0)) tokens and the LLM's \(Decimals.text(llm, decimals: 0)), and tokens "
+                    + "of different tokenizers are not one currency")
+        }
+        return warnings
+    }
+
+    /// Which model alone a policy comes to that is called another: true for the LLM.
+    private func collapse(_ answer: PolicyAnswer) -> Bool? {
+        switch answer.counterfactual {
+        case .asLogged, .slmOnly, .llmOnly, .randomRouter: return nil
+        default: break
+        }
+        guard let totals = answer.totals, totals.requests > 0 else { return nil }
+        let isSLM = totals[.llmTokens].exact == .zero && totals[.reached].exact == .zero
+        let isLLM = totals[.slmTokens].exact == .zero && totals[.reached].exact == .whole(Int128(totals.requests))
+        return isSLM == isLLM ? nil : isLLM
+    }
+
+    private func macroWarning(_ sums: GroupSums) -> String? {
+        guard let name = plan.scenario.groupBy,
+            let micro = totals(ReplayPlan.asLogged, sums, paired: false).accuracy?.exact
+        else { return nil }
+        let order = groups.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        let accuracies = order.compactMap { totals(ReplayPlan.asLogged, $0.value, paired: false).accuracy?.exact }
+        return ReportWarnings.macro("accuracy as logged, by \(name)", accuracies, micro: micro)
+    }
+
+    /// What the selection asked for and did not find: a name that is mistyped looks like one without traffic.
+    private var emptySelections: [String] {
+        let selection = plan.scenario.selection
+        guard seen > outside else {
+            let cause = selection == TraceSelection() ? "the source is empty" : "nothing fits the selection"
+            return ["there are no requests: \(cause), so that nothing below says anything"]
+        }
+        let tenants = selection.tenants.filter { !met.tenants.contains($0) }
+        let policies = selection.policies.filter { !met.policies.contains($0) }
+        return tenants.map { "no request that was selected is of the tenant \($0)" }
+            + policies.map { "no request that was selected was served under the policy \($0)" } + emptyNames
+    }
+
+    /// Tags and sources that no selected request has.
+    private var emptyNames: [String] {
+        var warnings: [String] = []
+        if let tag = plan.scenario.groupTag, !met.hasGroup {
+            warnings.append("no request that was selected has the tag \(tag) (group_by): all are in one group, (none)")
+        }
+        if case .tag(let tag) = plan.scenario.cluster, !met.hasCluster {
+            warnings.append(
+                "no request that was selected has the tag \(tag) (cluster): intervals take requests as independent")
+        }
+        if let source = plan.scenario.verdictSource, !met.hasVerdictSource {
+            warnings.append(
+                "no request that was selected has a verdict of the source \(source) (verdict_source): nothing is judged"
+            )
+        }
+        return warnings
+    }
+}
