@@ -102,19 +102,28 @@ extension LoggedRequest {
             let segment = segments[index]
             if segment.role == .slm {
                 if let cut = try walk.turn(self, index, range, writer) { return cut }
-            } else if index + 1 < range.upperBound, segments[index + 1].sequence == segment.sequence {
-                // Another attempt at the same call follows.
+            } else if isTriedAgain(index) {
                 walk.used += segment.tokens
             } else if walk.turns > 0 {
                 let effect = change.effect(
                     on: segment, used: walk.used, writer: writer, limits: limits, policyTokens: policyTokens)
                 try walk.check(self, segment)
-                if let cut = walk.cut(effect, at: index) { return cut }
+                if let cut = walk.cut(effect, at: index, from: firstAttempt(index, range)) { return cut }
                 walk.used += segment.tokens
             }
             index += 1
         }
         return nil
+    }
+
+    /// Where a call begins that ends in this segment: the attempts before it that came to nothing are part of it, and
+    /// are not made when the call is not.
+    private func firstAttempt(_ index: Int, _ range: Range<Int>) -> Int {
+        var first = index
+        while first > range.lowerBound, segments[first - 1].sequence == segments[index].sequence,
+            segments[first - 1].tokens == 0
+        { first -= 1 }
+        return first
     }
 
     private func checkLength(_ range: Range<Int>, _ limits: RelayLimits) throws(SimulationError) {
@@ -192,11 +201,14 @@ private struct AnswerWalk {
         }
     }
 
-    func cut(_ effect: AnswerChange.Effect, at index: Int) -> AnswerCut? {
+    /// - Parameters:
+    ///   - index: the last attempt at the call.
+    ///   - first: the first one.
+    func cut(_ effect: AnswerChange.Effect, at index: Int, from first: Int) -> AnswerCut? {
         switch effect {
         case .same: return nil
-        case .refused: return AnswerCut(end: index, isForbidden: true, isDegraded: true)
-        case .perhaps(let tokens): return perhaps(tokens, from: index)
+        case .refused: return AnswerCut(end: first, isForbidden: true, isDegraded: true)
+        case .perhaps(let tokens): return perhaps(tokens, from: first)
         case .changed(let tokens, let isCut):
             var cut = AnswerCut(end: index, call: (index, tokens), isDegraded: isCut)
             cut.calls = limits.calls - turns

@@ -114,7 +114,6 @@ struct BudgetReplay: Equatable {
     /// With so many tokens left.
     private static func serve(_ replay: RequestReplay, _ left: Int128) throws(SimulationError) -> ReplayedRequest {
         guard left < Int128(LoggedRequest.tokenLimit) else { return replay.asLogged() }
-        let tokens = Int(left)
         switch replay.request.writer {
         case .slm: return replay.asLogged()
         case .llm:
@@ -125,10 +124,28 @@ struct BudgetReplay: Equatable {
             return result
         case .relay, .prompted, .fixed:
             return try replay.replay { (range, used) throws(SimulationError) in
-                let rest = max(0, Int128(tokens) - used)
-                return try replay.request.cut(.answerTokens(Int(rest)), range, limits: replay.limits)
+                try cut(replay, range, most: max(0, left - used.low), least: max(0, left - used.high))
             }
         }
+    }
+
+    /// Where an answer leaves the log with so many tokens left; two numbers where the answers before it may have used
+    /// more or less.
+    private static func cut(
+        _ replay: RequestReplay, _ range: Range<Int>, most: Int128, least: Int128
+    ) throws(SimulationError) -> AnswerCut? {
+        let (request, limits) = (replay.request, replay.limits)
+        let later = try request.cut(.answerTokens(Int(most)), range, limits: limits)
+        guard least < most, let first = try request.cut(.answerTokens(Int(least)), range, limits: limits),
+            first != later
+        else { return later }
+        // From the first call that may be cut or refused on, nothing is certain.
+        let before = request.segments[range.lowerBound..<first.end]
+        var cut = AnswerCut(end: first.end)
+        cut.calls = 1 + limits.calls - before.count { $0.finish == .call }
+        cut.callTokens = limits.callTokens
+        cut.restTokens = Int(most) - before.reduce(0) { $0 + ($1.role == .llm ? $1.tokens : 0) }
+        return cut
     }
 
     /// No answer: nothing is generated, and nothing is right.

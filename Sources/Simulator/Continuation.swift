@@ -7,13 +7,15 @@ struct Continuation {
     let llmTokens: Int128
     /// SLM generations.
     let turns: Int
+    /// Those that break off again where the log has it, and are gone on with by another server.
+    let retries: Int
     let slmTokens: Int128
     /// The longest prompt of each generation, by role.
     let slmInput: Int128
     let llmInput: Int128
 
     /// - Parameters:
-    ///   - range: the segments of the answer; empty where nothing of it is as logged.
+    ///   - range: the segments of the answer; empty where nobody wrote it.
     init(_ cut: AnswerCut, _ range: Range<Int>, _ replay: RequestReplay) {
         let segments = replay.request.segments
         let limits = replay.limits
@@ -26,6 +28,9 @@ struct Continuation {
         llmTokens = min(Int128(calls) * Int128(cut.callTokens), Int128(cut.restTokens), left ?? Extent.open)
         // Each call, each malformed command but the last and each forbidden one is followed by another generation.
         turns = left == 0 ? 0 : calls + (cut.isForbidden ? 0 : limits.malformed + 1) + Continuation.forbiddenTurns
+        retries = (max(range.lowerBound, cut.end)..<range.upperBound).count { index in
+            segments[index].role == .slm && replay.request.isTriedAgain(index)
+        }
         let generations = Int128(turns)
         let written = left.map { $0 * generations } ?? Extent.open
         slmTokens = written
@@ -47,7 +52,8 @@ struct Continuation {
         guard !table.isRecorded else { return Extent(0, turns == 0 && calls == 0 ? 0 : Extent.open) }
         var total = Extent.zero
         for (role, count, input, tokens) in [
-            (LoggedSegment.Role.slm, turns, slmInput, slmTokens), (.llm, calls, llmInput, llmTokens),
+            (LoggedSegment.Role.slm, turns == 0 ? 0 : turns + retries, slmInput, slmTokens),
+            (.llm, calls, llmInput, llmTokens),
         ] where count > 0 {
             let name = replay.request.segments.last { $0.role == role }?.model
             guard let rates = table.rates(role, model: name, at: replay.request.arrived) else { return nil }

@@ -24,6 +24,21 @@ struct CostRates: Equatable {
         let ends = [least, most].map { (total - $0) * input + $0 * cached + writing }
         return Extent(min(ends[0], ends[1]), max(ends[0], ends[1])) + generated * output + Extent(request)
     }
+
+    /// The cost of one generation where nobody said what of the prompt was read from a cache or written to it.
+    func cost(input tokens: Int, output generated: Extent) -> Extent {
+        Extent(Int128(tokens) * lowestInput, Int128(tokens) * highestInput) + generated * output + Extent(request)
+    }
+
+    /// The cost of the first generation of an answer, without what it writes. Whether an earlier request left its
+    /// prompt in the cache, no rule but "as reported" asks.
+    func first(input tokens: Int, _ cache: CacheAssumption) -> Extent {
+        switch cache {
+        case .reported: cost(input: tokens, output: .zero)
+        case .rule(let rule): cost(input: tokens, cached: .zero, written: rule.cacheable(tokens), output: .zero)
+        case .none, .perfect: cost(input: tokens, cached: .zero, written: 0, output: .zero)
+        }
+    }
 }
 
 /// A cost model made ready: what a generation costs by role, name of the model and time.

@@ -170,8 +170,13 @@ package struct LoggedRequest: Sendable {
         guard segment.role == .llm, !segment.finish.isRefused,
             segment.granted != nil || segment.requested != nil || segment.sequence > 0
         else { return false }
-        return index + 1 >= segments.count || segments[index + 1].sequence != segment.sequence
-            || segments[index + 1].choice != segment.choice
+        return !isTriedAgain(index)
+    }
+
+    /// Whether another attempt at the same piece of the answer follows.
+    func isTriedAgain(_ index: Int) -> Bool {
+        index + 1 < segments.count && segments[index + 1].sequence == segments[index].sequence
+            && segments[index + 1].choice == segments[index].choice
     }
 
     /// Calls of the LLM that were served, as the ledger counts them: attempts at one call are one, and a refused call

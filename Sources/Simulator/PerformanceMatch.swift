@@ -74,8 +74,10 @@ package enum MatchedCost {
     /// The request share p of a random router whose LLM generates the share ρ of all tokens, when answers have the
     /// mean lengths (or totals over the same requests) L_slm and L_llm: p = ρ·L_slm / (ρ·L_slm + (1−ρ)·L_llm).
     ///
-    /// Nil when no request share has it, because the answers have no tokens.
+    /// Nil when the answers of a model have no tokens: then the share of tokens is the same for every request share
+    /// that has one.
     package static func requestShare(tokenShare: Number, slmTokens: Number, llmTokens: Number) -> Number? {
+        guard slmTokens > .zero, llmTokens > .zero else { return nil }
         let weighted = tokenShare * slmTokens
         return weighted.divided(by: weighted + (.one - tokenShare) * llmTokens)
     }

@@ -145,8 +145,9 @@ extension TraceSimulation {
         }
         switch quantity {
         case .llmTokens:
-            guard let ratio = policy.callRatio.exact, let weak = slm[.slmTokens].exact,
-                let strong = llm[.llmTokens].exact
+            // Of no tokens there is no share.
+            guard let ratio = policy.callRatio.exact, policy.generated.exact != .zero,
+                let weak = slm[.slmTokens].exact, let strong = llm[.llmTokens].exact
             else { return nil }
             return MatchedCost.requestShare(tokenShare: ratio, slmTokens: weak, llmTokens: strong)
         case .generatedTokens: return share(\.generated)

@@ -15,7 +15,9 @@ extension ReplayedRequest {
     /// The LLM where it alone is right, or more nearly right.
     static func oracle(_ slm: ReplayedRequest, _ llm: ReplayedRequest, isJudged: Bool) -> ReplayedRequest {
         let (weak, strong) = (slm[.correct], llm[.correct])
-        if isJudged, weak.isExact, strong.isExact { return strong.low > weak.low ? llm : slm }
+        if isJudged, strong.low > weak.high { return llm }
+        // Nothing is more right than what is right.
+        if isJudged, strong.high <= weak.low { return slm }
         var result = either(slm, llm)
         result[.correct] = Extent(max(weak.low, strong.low), max(weak.high, strong.high))
         return result
@@ -35,12 +37,15 @@ extension ReplayedRequest {
         let weak = isJudged ? slm[.correct] : Extent(0, million)
         let ends = [escalated(weak.low), escalated(weak.high)]
         let share = Extent(min(ends[0], ends[1]), max(ends[0], ends[1]))
+        // What is never asked for needs no upper end, and no price.
+        let isAsked = share.high > 0
         func part(_ value: Extent) -> Extent {
-            Extent(value.low * share.low, value.isOpen ? Extent.open : value.high * share.high)
+            isAsked
+                ? Extent(value.low * share.low, value.isOpen ? Extent.open : value.high * share.high) : .zero
         }
         var result = slm
-        result.isReplayable = slm.isReplayable && llm.isReplayable && isJudged
-        result.unpriced |= llm.unpriced
+        result.isReplayable = slm.isReplayable && share.isExact && (llm.isReplayable || !isAsked)
+        if isAsked { result.unpriced |= llm.unpriced }
         for index in result.values.indices {
             result.values[index] = slm.values[index] * million + part(llm.values[index])
         }

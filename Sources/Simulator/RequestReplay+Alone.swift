@@ -5,22 +5,39 @@ extension RequestReplay {
         if request.writer == .slm { return asLogged() }
         // A relay in which the SLM wrote no command is what the SLM alone writes.
         if request.writer == .relay || request.writer == .fixed, isFreeOfCommands { return asLogged() }
+        if isLeftToSLM {
+            var result = asLogged()
+            result[.degraded] = .zero
+            return result
+        }
         if let alone = request.slmOnly { return measured(alone, .slm) }
         return unknown(slm: true, llm: nil, answers: request.choices)
     }
 
     /// The LLM alone.
     func llmOnly() -> ReplayedRequest {
-        if request.writer == .llm, !request.segments.contains(where: { $0.role == .slm }) { return asLogged() }
+        // An answer that was refused is not what the LLM writes.
+        if request.writer == .llm, !request.segments.contains(where: { $0.role == .slm || $0.finish.isRefused }) {
+            return asLogged()
+        }
         if let alone = request.llmOnly { return measured(alone, .llm) }
         return unknownLLM()
     }
 
     private var isFreeOfCommands: Bool {
-        !request.segments.isEmpty
-            && request.segments.allSatisfy {
-                $0.role == .slm && ($0.finish == .stop || $0.finish == .length) && $0.commandTokens == 0
+        let segments = request.segments
+        return !segments.isEmpty
+            && segments.indices.allSatisfy { index in
+                let segment = segments[index]
+                let isEnd = segment.finish == .stop || segment.finish == .length
+                return segment.role == .slm && segment.commandTokens == 0 && (isEnd || request.isTriedAgain(index))
             }
+    }
+
+    /// Whether a budget refused the answer of the LLM whole, so that the SLM wrote it alone.
+    private var isLeftToSLM: Bool {
+        request.writer == .llm && request.segments.contains { $0.role == .slm }
+            && request.segments.allSatisfy { $0.role == .slm || $0.finish.isRefused }
     }
 
     /// An answer that was made beside the log.
@@ -37,12 +54,10 @@ extension RequestReplay {
                 continue
             }
             let cost = table.rates(role, model: name, at: request.arrived).map { rates in
-                let prompt = request.promptTokens
-                // Whether an earlier request left the prompt in the cache, no rule but "as reported" asks.
-                let read = table.cache == .reported ? Extent(0, Int128(prompt)) : .zero
-                let written: Int =
-                    if case .rule(let rule) = table.cache { rule.cacheable(prompt) } else { 0 }
-                return rates.cost(input: prompt, cached: read, written: written, output: Extent(alone.tokens))
+                // Each answer is a generation of its own, which reads the prompt again.
+                let answers = Int128(max(1, request.choices))
+                return rates.first(input: request.promptTokens, table.cache) * answers
+                    + Extent(alone.tokens) * rates.output
             }
             result.addCost(cost, model)
         }

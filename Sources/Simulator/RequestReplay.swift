@@ -42,18 +42,21 @@ struct RequestReplay {
                 choice = segment.choice
                 caches = (PromptCache(), PromptCache())
             }
-            if segment.finish.isRefused { return .zero }
+            // What gave neither text nor a count was not served, and costs nothing, as in the ledger.
+            if segment.finish.isRefused || segment.inputTokens == nil && segment.tokens == 0 { return .zero }
             guard let rates = table.rates(segment.role, model: segment.model, at: request.arrived) else { return nil }
             guard let input = segment.inputTokens else {
-                if rates.highestInput == 0 { return Extent(segment.tokens) * rates.output + Extent(rates.request) }
-                // An attempt that failed before any work is not billed.
-                return segment.finish == .failed && segment.tokens == 0 ? .zero : nil
+                return rates.highestInput == 0
+                    ? Extent(segment.tokens) * rates.output + Extent(rates.request) : nil
             }
             let cache = segment.role == .slm ? caches.slm : caches.llm
             let (read, written) = table.cached(segment, input: input, cache)
             let left = PromptCache(
                 tokens: input + segment.tokens, end: segment.startedMicroseconds + segment.durationMicroseconds)
             if segment.role == .slm { caches.slm = left } else { caches.llm = left }
+            if table.cache == .reported, segment.cachedTokens == nil, segment.cacheWriteTokens == nil {
+                return rates.cost(input: input, output: Extent(segment.tokens))
+            }
             return rates.cost(input: input, cached: read, written: written, output: Extent(segment.tokens))
         }
     }
@@ -104,13 +107,13 @@ struct RequestReplay {
     ///
     /// - Parameter cut: told the answer and the LLM tokens of those before it.
     func replay(
-        _ cut: (Range<Int>, Int128) throws(SimulationError) -> AnswerCut?
+        _ cut: (Range<Int>, Extent) throws(SimulationError) -> AnswerCut?
     ) throws(SimulationError) -> ReplayedRequest {
         var result = ReplayedRequest(costModels: tables.count)
         var isCut = false
         var degraded = Extent.zero
         for range in answers {
-            let cut = try cut(range, result[.llmTokens].low)
+            let cut = try cut(range, result[.llmTokens])
             let kept = request.segments[range.lowerBound..<(cut?.end ?? range.upperBound)]
             if cut?.isDegraded ?? false || kept.contains(where: \.finish.isRefused) { degraded.low = 1 }
             guard let cut else {
@@ -169,14 +172,15 @@ struct RequestReplay {
         var result = ReplayedRequest(costModels: tables.count)
         result.isReplayable = false
         if verdict != nil { result[.correct] = Extent(0, 1_000_000) }
-        for _ in 0..<max(1, count) {
-            var cut = AnswerCut(end: 0)
+        for answer in 0..<max(1, count) {
+            let range = answers.indices.contains(answer) ? answers[answer] : 0..<0
+            var cut = AnswerCut(end: range.lowerBound)
             cut.isForbidden = llm == nil
             if case .fixed(let tokens) = llm {
                 cut.calls = limits.calls
                 cut.callTokens = min(tokens, limits.callTokens)
             }
-            let rest = Continuation(cut, 0..<0, self)
+            let rest = Continuation(cut, range, self)
             result[.llmTokens] += Extent(0, rest.llmTokens)
             result[.calls] += Extent(0, Int128(rest.calls))
             if rest.calls > 0 {
@@ -184,7 +188,7 @@ struct RequestReplay {
                 result[.degraded].high = 1
             }
             result[.slmTokens] += Extent(0, rest.slmTokens)
-            for model in tables.indices { result.addCost(rest.cost(tables[model], self, 0..<0), model) }
+            for model in tables.indices { result.addCost(rest.cost(tables[model], self, range), model) }
         }
         result.close()
         return result

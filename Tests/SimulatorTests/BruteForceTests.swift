@@ -21,71 +21,10 @@ struct TestGenerator: RandomNumberGenerator {
 /// The replay against what really happens under each changed policy, counted by a relay that is written a second time
 /// (`SlowRelay`, `SlowBudgets`); the log is made by the product's relay, and the two are held against each other.
 @Suite struct BruteForceTests {
-    /// A request of a trace, with the world that it lives in.
-    private struct Case {
-        let world: ScriptedWorld
-        let request: LoggedRequest
-        /// How it was served.
-        let served: ScriptedWorld.Change
-
-        /// The answers under a change, of the slow relay.
-        func runs(_ change: ScriptedWorld.Change) -> [SlowRelay.Run] {
-            (0..<request.choices).map { SlowRelay.run(world, effective(change), choice: $0) }
-        }
-
-        /// Limits on calls change nothing for what one model wrote alone.
-        private func effective(_ change: ScriptedWorld.Change) -> ScriptedWorld.Change {
-            switch (served, change) {
-            case (.slm, .fixed), (.llm, .fixed), (.none, _), (_, .slm), (_, .llm): change
-            default: served
-            }
-        }
-
-        func truth(_ change: ScriptedWorld.Change) -> SlowTotals { SlowTotals(runs(change)) }
-
-        /// With so many LLM tokens left in its budgets.
-        func truth(left: Int) -> SlowTotals {
-            switch served {
-            case .slm: return truth(.none)
-            case .llm:
-                let alone = truth(.none)
-                if alone.llmTokens <= left { return alone }
-                var totals = truth(.slm)
-                totals.degraded = 1
-                return totals
-            default:
-                var left = left
-                var runs: [SlowRelay.Run] = []
-                for choice in 0..<request.choices {
-                    runs.append(SlowRelay.run(world, .answerTokens(left), choice: choice))
-                    left -= runs[choice].llmTokens
-                }
-                return SlowTotals(runs)
-            }
-        }
-
-        /// One answer, by the product's relay and by the slow one.
-        func compare(_ change: ScriptedWorld.Change) {
-            for choice in 0..<request.choices {
-                let product = world.run(change, choice: choice)
-                let slow = SlowRelay.run(world, change, choice: choice)
-                let segments = slow.segments.enumerated().map { index, segment in
-                    LoggedSegment(
-                        role: segment.isLLM ? .llm : .slm, choice: choice, sequence: index,
-                        model: segment.isLLM ? "large" : "small", requested: segment.requested,
-                        granted: segment.granted, tokens: segment.tokens, commandTokens: segment.commandTokens,
-                        finish: LoggedSegment.Finish(segment.finish), inputTokens: segment.prompt)
-                }
-                #expect(product.segments == segments, "\(change)")
-                #expect(product.calls == slow.calls && product.verdict == slow.verdict, "\(change)")
-            }
-        }
-    }
-
     /// A policy, and the answer of each request under it.
     private struct Question {
         let policy: Counterfactual
-        let truths: ([Case]) -> [SlowTotals]
+        let truths: ([BruteForceCase]) -> [SlowTotals]
 
         init(_ policy: Counterfactual, _ change: ScriptedWorld.Change) {
             self.policy = policy
@@ -111,82 +50,6 @@ struct TestGenerator: RandomNumberGenerator {
         var exact: [String: Int] = [:]
         var bounded: [String: Int] = [:]
     }
-    private static func costModels() -> [CostModel] {
-        let start = Timestamp(microseconds: 0)
-        return [
-            CostModel(name: "generated", basis: .generatedTokens), CostModel(name: "billed", basis: .billedTokens),
-            CostModel(
-                name: "money",
-                basis: .prices(
-                    [
-                        ModelPrice(
-                            model: "llm", from: start, input: 7, cachedInput: nil, cacheWrite: nil, output: 31,
-                            request: 1000),
-                        ModelPrice(
-                            model: "slm", from: start, input: 2, cachedInput: nil, cacheWrite: nil, output: 3,
-                            request: 10),
-                    ], .none)),
-            CostModel(
-                name: "prompts",
-                basis: .prices(
-                    [
-                        ModelPrice(
-                            model: "llm", from: start, input: 1, cachedInput: nil, cacheWrite: nil, output: 0,
-                            request: 0),
-                        ModelPrice(
-                            model: "slm", from: start, input: 0, cachedInput: nil, cacheWrite: nil, output: 0,
-                            request: 0),
-                    ], .none)),
-        ]
-    }
-
-    private static func makeCase(
-        _ generator: inout TestGenerator, _ index: Int, _ world: ScriptedWorld, at arrived: Int64
-    ) -> Case {
-        var world = world
-        world.seed = generator.next()
-        let choices = Int.random(in: 0..<6, using: &generator) == 0 ? 2 : 1
-        let served: ScriptedWorld.Change =
-            switch Int.random(in: 0..<10, using: &generator) {
-            case 0: .slm
-            case 1: .llm
-            default: .none
-            }
-        let runs = (0..<choices).map { world.run(served, choice: $0) }
-        let policy =
-            switch served {
-            case .slm: "slm"
-            case .llm: "llm"
-            default: world.fixedTokens.map { "fixed(\($0))" } ?? "relay"
-            }
-        var request = LoggedRequest(
-            id: UUID7(high: UInt64(index + 1) << 16, low: 0), tenant: "t\(index % 3)", model: "relay",
-            policy: policy, arrived: Timestamp(microseconds: arrived), choices: choices, promptTokens: world.prompt)
-        request.segments = runs.flatMap(\.segments)
-        if Int.random(in: 0..<5, using: &generator) > 0 {
-            request.verdicts = runs.enumerated().map {
-                LoggedVerdict(choice: $0.offset, source: "test", verdict: $0.element.verdict)
-            }
-        }
-        if choices == 1, Bool.random(using: &generator) {
-            let alone = (world.run(.slm), world.run(.llm))
-            // Beside the log it was one generation; a model that needs several is not recorded so.
-            if alone.0.segments.count == 1, alone.1.segments.count == 1 {
-                request.slmOnly = LoggedAlone(verdict: alone.0.verdict, tokens: alone.0.slmTokens)
-                request.llmOnly = LoggedAlone(verdict: alone.1.verdict, tokens: alone.1.llmTokens)
-            }
-        }
-        return Case(world: world, request: request, served: served)
-    }
-
-    private static func cases(_ generator: inout TestGenerator, _ world: ScriptedWorld) -> [Case] {
-        // 2026-01-30: the days that follow are of another month.
-        var moment: Int64 = 1_769_731_200_000_000
-        return (0..<Int.random(in: 1...8, using: &generator)).map { index in
-            moment += [60, 1_800, 40_000][Int.random(in: 0..<3, using: &generator)] * 1_000_000
-            return makeCase(&generator, index, world, at: moment)
-        }
-    }
 
     private static func questions(_ generator: inout TestGenerator) -> [Question] {
         let call = Int.random(in: 1...12, using: &generator)
@@ -206,9 +69,10 @@ struct TestGenerator: RandomNumberGenerator {
         ]
     }
 
-    private static func scenario(_ world: ScriptedWorld, _ generator: inout TestGenerator) -> Scenario {
+    static func scenario(_ world: ScriptedWorld, _ generator: inout TestGenerator) -> Scenario {
         var scenario = Scenario(title: "brute force")
-        scenario.costModels = costModels()
+        scenario.costModels = SlowTotals.costModels()
+        scenario.verdictSource = "test"
         scenario.replicates = 0
         let configuration = world.configuration
         let refuses = if case .refuses = world.budget { true } else { false }
@@ -222,20 +86,23 @@ struct TestGenerator: RandomNumberGenerator {
     }
 
     /// Sums by `Quantity`, then the cost models.
-    private static func totals(_ cases: [Case], _ truths: [SlowTotals]) -> [Int128] {
-        var totals = [Int128](repeating: 0, count: Quantity.allCases.count + 4)
+    static func totals(_ cases: [BruteForceCase], _ truths: [SlowTotals]) -> [Int128] {
+        var totals = [Int128](repeating: 0, count: Quantity.allCases.count + SlowTotals.costCount)
         for (item, truth) in zip(cases, truths) {
-            for (quantity, value) in [
-                (Quantity.correct, item.request.verdicts.isEmpty ? 0 : truth.correct), (.calls, truth.calls),
-                (.reached, truth.reached), (.llmTokens, truth.llmTokens), (.slmTokens, truth.slmTokens),
-                (.callShare, truth.callShare), (.refused, truth.refused), (.degraded, truth.degraded),
-            ] { totals[quantity.rawValue] += Int128(value) }
-            for model in 0..<4 { totals[Quantity.allCases.count + model] += Int128(truth.costs[model]) }
+            for (index, value) in truth.values.enumerated() { totals[index] += Int128(value) }
+            if !item.isJudged { totals[Quantity.correct.rawValue] -= Int128(truth.correct) }
         }
         return totals
     }
 
-    private static func name(_ index: Int) -> String { Quantity(rawValue: index).map { "\($0)" } ?? "cost" }
+    static func name(_ index: Int) -> String {
+        Quantity(rawValue: index).map { "\($0)" } ?? "cost \(index - Quantity.allCases.count)"
+    }
+
+    /// Whether a price or a count is missing for a value, so that no total is given.
+    static func isUnpriced(_ index: Int, _ unpriced: [Int]) -> Bool {
+        index >= Quantity.allCases.count && unpriced[index - Quantity.allCases.count] > 0
+    }
 
     /// Time sharing in eighths of the requests, against eighths of the truths.
     private static func checkMixture(
@@ -250,6 +117,7 @@ struct TestGenerator: RandomNumberGenerator {
             return
         }
         for index in totals.values.indices {
+            if isUnpriced(index, totals.unpriced) { continue }
             let truth = Number.quotient(eighths * first.1[index] + (8 - eighths) * second.1[index], 8) ?? .zero
             let range = totals.values[index]
             #expect(
@@ -259,7 +127,7 @@ struct TestGenerator: RandomNumberGenerator {
     }
 
     /// The four call ratios of the log, and the two of every policy.
-    private static func checkRatios(_ cases: [Case], _ simulation: TraceSimulation, _ comment: Comment) {
+    private static func checkRatios(_ cases: [BruteForceCase], _ simulation: TraceSimulation, _ comment: Comment) {
         var requested = 0
         var empty = 0
         for item in cases {
@@ -267,7 +135,7 @@ struct TestGenerator: RandomNumberGenerator {
             var generated = 0
             for segment in item.runs(.none).flatMap(\.segments) {
                 generated += segment.tokens
-                if segment.isLLM, segment.granted != 0 { asked += min(segment.requested ?? segment.tokens, 4096) }
+                if segment.isLLM, segment.wasCalled { asked += min(segment.requested ?? segment.tokens, 4096) }
             }
             if generated == 0 {
                 empty += 1
@@ -288,7 +156,7 @@ struct TestGenerator: RandomNumberGenerator {
             scenario.policies = questions.enumerated().map {
                 PolicyEntry(name: "p\($0.offset)", counterfactual: $0.element.policy)
             }
-            let cases = Self.cases(&generator, world)
+            let cases = BruteForceCase.cases(&generator, world)
             var simulation = try TraceSimulation(scenario)
             for item in cases { try simulation.add(item.request) }
             var found: [(Question, [Int128])] = []
@@ -299,6 +167,7 @@ struct TestGenerator: RandomNumberGenerator {
                     ReplayPlan.leaf(question.policy).flatMap { simulation.plan.leaves.firstIndex(of: $0) })
                 let sums = try #require(simulation.groups[""]?.all[leaf])
                 for index in totals.indices {
+                    if Self.isUnpriced(index, sums.unpriced) { continue }
                     let name = Self.name(index)
                     let isOpen = sums.open[index] > 0
                     #expect(
@@ -324,7 +193,7 @@ struct TestGenerator: RandomNumberGenerator {
         }
         // Both kinds occur of every quantity, or the test would show nothing. Whether a request is refused is open
         // only where the log has calls that a budget refused.
-        for name in Quantity.allCases.map({ "\($0)" }) + ["cost"] {
+        for name in (0..<Quantity.allCases.count + SlowTotals.costCount).map(Self.name) {
             #expect(tally.exact[name, default: 0] > 1_000, "\(name): \(tally.exact[name, default: 0]) exact")
             #expect(
                 tally.bounded[name, default: 0] > (name == "refused" ? 5 : 100),
@@ -342,7 +211,7 @@ struct TestGenerator: RandomNumberGenerator {
                 .none, .slm, .llm, .callTokens(1 + trace % 12), .calls(trace % 5), .answerTokens(trace % 21),
                 .fixed(1 + trace % 16),
             ]
-            for item in Self.cases(&generator, world) { for change in changes { item.compare(change) } }
+            for item in BruteForceCase.cases(&generator, world) { for change in changes { item.compare(change) } }
         }
     }
 }

@@ -21,6 +21,8 @@ struct ScriptedWorld {
         case answerTokens(Int)
         case fixed(Int)
         case slm, llm
+        /// The LLM was to write, and a budget refused the answer whole: the SLM writes it, or nobody.
+        case llmRefused
     }
 
     struct Run {
@@ -43,6 +45,16 @@ struct ScriptedWorld {
     var canForbid: Bool
     /// Whether the end of a text is a token in the server's count.
     var countsEnd: Bool
+    /// Tokens of the worked examples that stand in the SLM's prompt; nil without any.
+    var examples: Int?
+    /// What is the same where the log has looked, and different elsewhere.
+    var fork: ScriptedModels.Fork?
+    /// What the log has asked of the models; nil while it is written.
+    var seen: Set<ScriptedModels.Fork.Question>?
+
+    func models(_ choice: Int) -> ScriptedModels {
+        ScriptedModels(seed: seed, choice: choice, isPrompted: examples != nil, fork: fork, seen: seen)
+    }
 
     /// The same limits for the slow relay.
     var rules: SlowRelay.Rules {
@@ -65,12 +77,20 @@ struct ScriptedWorld {
         case .answerTokens(let most): answerTokens = most
         case .fixed(let tokens): script = Script(writer: .relay(fixedTokens: tokens))
         case .slm: script = Script(writer: .slm)
-        case .llm: script = Script(writer: .llm)
+        case .llm, .llmRefused: script = Script(writer: .llm)
         }
         var player = Player(
-            world: self, models: ScriptedModels(seed: seed, choice: choice),
+            world: self, models: models(choice),
             machine: RelayMachine(script: script, configuration: configuration), left: answerTokens)
+        if case .llmRefused = change { player.refusesAnswer = true }
         return player.play()
+    }
+
+    /// One attempt at a segment.
+    private struct Attempt {
+        /// Nil where the server was not reached.
+        var prompt: Int?
+        var tokens: Int
     }
 
     private struct Player {
@@ -79,7 +99,9 @@ struct ScriptedWorld {
         var machine: RelayMachine
         /// LLM tokens that the answer may still have.
         var left: Int
-        var inputs: [Int] = []
+        var refusesAnswer = false
+        /// Of each segment of the machine the attempts at it; none where nobody was asked.
+        var attempts: [[Attempt]] = []
         var visible = 0
         var controller = 0
 
@@ -91,7 +113,7 @@ struct ScriptedWorld {
                     switch action {
                     case .emit, .cancelGeneration, .finish: break
                     case .reserve(_, let wanted): next += reserve(wanted)
-                    case .reserveAnswer: next += machine.handle(.callGranted(tokens: 1 << 20))
+                    case .reserveAnswer: next += reserveAnswer()
                     case .generate(let generation): next += generate(generation)
                     }
                 }
@@ -116,13 +138,20 @@ struct ScriptedWorld {
                 }
             }
             let actions = machine.handle(answer)
-            if machine.segments.count > before { inputs.append(0) }
+            if machine.segments.count > before { attempts.append([]) }
+            return actions
+        }
+
+        private mutating func reserveAnswer() -> [RelayAction] {
+            guard refusesAnswer else { return machine.handle(.callGranted(tokens: 1 << 20)) }
+            let actions = machine.handle(.callRefused(.budget))
+            attempts.append([])
             return actions
         }
 
         private mutating func generate(_ generation: Generation) -> [RelayAction] {
             let isLLM = generation.role == .llm
-            inputs.append(world.prompt + (isLLM ? visible : controller))
+            let prompt = world.prompt + (isLLM ? visible : controller + (world.examples ?? 0))
             let start = machine.transcript.text(for: generation.role)
             let failsAfter = isLLM ? models.failsAfter(start) : Int.max
             var text = start
@@ -163,27 +192,58 @@ struct ScriptedWorld {
                     .generationFailed(GenerationFailure(.upstream, generatedTokens: tokens, source: .reported)))
                 : machine.handle(
                     .generationEnded(GenerationEnd(end, generatedTokens: tokens, source: .reported)))
+            attempts.append([])
             if before < machine.segments.count {
+                attempts[before] = attempted(machine.segments[before], prompt, start)
                 controller += machine.segments[before].generatedTokens
                 visible += machine.segments[before].visibleTokens
                 if isLLM { left -= machine.segments[before].generatedTokens }
             }
             // A call that is refused at once has a segment of its own, without a prompt.
-            for _ in (before + 1)..<max(before + 1, machine.segments.count) { inputs.append(0) }
+            for _ in (before + 1)..<max(before + 1, machine.segments.count) { attempts.append([]) }
             return actions
+        }
+
+        /// The attempts at a segment: some fail before their first byte, those of an SLM also in the middle.
+        private func attempted(_ segment: Segment, _ prompt: Int, _ text: [UInt8]) -> [Attempt] {
+            let isLLM = segment.role == .llm
+            let failed = Array(repeating: Attempt(tokens: 0), count: models.failedAttempts(text, isLLM: isLLM))
+            let broken = isLLM ? Int.max : models.breaksAfter(text)
+            guard broken < segment.visibleTokens else {
+                return failed + [Attempt(prompt: prompt, tokens: segment.generatedTokens)]
+            }
+            return failed + [
+                Attempt(prompt: prompt, tokens: broken),
+                Attempt(prompt: prompt + broken, tokens: segment.generatedTokens - broken),
+            ]
         }
 
         private func result() -> Run {
             var run = Run(calls: machine.calls, verdict: models.verdict(machine.transcript.client))
+            var clock: Int64 = 0
             for (index, segment) in machine.segments.enumerated() {
-                let isRefused = segment.granted == 0
-                run.segments.append(
-                    LoggedSegment(
-                        role: segment.role == .slm ? .slm : .llm, choice: models.choice, sequence: index,
-                        model: segment.role == .slm ? "small" : "large", requested: segment.requested,
-                        granted: segment.granted, tokens: segment.generatedTokens,
-                        commandTokens: segment.commandTokens, finish: LoggedSegment.Finish(name(segment.finish)),
-                        inputTokens: isRefused ? nil : inputs[index]))
+                let tries = attempts[index].isEmpty ? [Attempt(tokens: 0)] : attempts[index]
+                for (place, attempt) in tries.enumerated() {
+                    let isLast = place + 1 == tries.count
+                    let isLLM = segment.role == .llm
+                    var logged = LoggedSegment(
+                        role: isLLM ? .llm : .slm, choice: models.choice, sequence: index, attempt: place + 1,
+                        model: isLLM ? "large" : "small", tokens: attempt.tokens, finish: .failed,
+                        inputTokens: attempt.prompt, costPico: 0, startedMicroseconds: clock)
+                    if isLast {
+                        (logged.requested, logged.granted) = (segment.requested, segment.granted)
+                        logged.commandTokens = segment.commandTokens
+                        logged.finish = LoggedSegment.Finish(name(segment.finish))
+                    }
+                    if let prompt = attempt.prompt {
+                        let cache = models.cached(prompt, isLLM: isLLM)
+                        (logged.cachedTokens, logged.cacheWriteTokens) = (cache.read, cache.written)
+                        logged.costPico = ScriptedModels.bill(prompt, attempt.tokens, isLLM: isLLM)
+                    }
+                    if !attempts[index].isEmpty { logged.durationMicroseconds = Int64(1_000 * attempt.tokens + 700) }
+                    clock += logged.durationMicroseconds
+                    run.segments.append(logged)
+                }
             }
             return run
         }

@@ -10,13 +10,23 @@ struct SlowRelay {
     /// One generation, or one call that was not made.
     struct Segment: Equatable {
         var isLLM: Bool
+        /// From 1.
+        var attempt = 1
         var requested: Int?
         var granted: Int?
         var tokens = 0
         var commandTokens = 0
         var finish: String
-        /// Tokens that the model was shown; nil when it was not asked.
+        /// Tokens that the model was shown; nil when it was not asked, or could not be reached.
         var prompt: Int?
+        /// Of these, in the server's cache and written to it.
+        var cached = 0
+        var cacheWritten = 0
+        /// Microseconds from the beginning of the answer.
+        var began = 0
+        var ended = 0
+
+        var wasCalled: Bool { !finish.hasPrefix("refused") }
     }
 
     struct Run {
@@ -53,9 +63,12 @@ struct SlowRelay {
     private var isRefused = false
 
     static func run(_ world: ScriptedWorld, _ change: ScriptedWorld.Change, choice: Int) -> Run {
-        var relay = SlowRelay(
-            world: world, models: ScriptedModels(seed: world.seed, choice: choice), change: change)
-        if case .llm = change { relay.answerByLLM() } else { relay.answer() }
+        var relay = SlowRelay(world: world, models: world.models(choice), change: change)
+        switch change {
+        case .llm: relay.answerByLLM()
+        case .llmRefused: relay.answerByRefusedLLM()
+        default: relay.answer()
+        }
         relay.run.verdict = relay.models.verdict(relay.visible)
         return relay.run
     }
@@ -88,14 +101,22 @@ struct SlowRelay {
             let isForbidden = others || commands >= limits.own.calls
             if isForbidden, !others, commands < limits.logged.calls { noteForbiddenCall() }
             let (tokens, finish, command) = turn(isForbidden)
-            let prompt = world.prompt + transcript.count
+            var prompt = world.prompt + (world.examples ?? 0) + transcript.count
+            var segment = Segment(isLLM: false, tokens: tokens.count, finish: finish)
+            segment.commandTokens = tokens.filter(\.isCommand).count
+            // (F3) Another server goes on behind what the first one wrote.
+            let broken = models.breaksAfter(all)
+            segment.attempt = retry(isLLM: false)
+            if broken < tokens.count - segment.commandTokens {
+                note(
+                    Segment(isLLM: false, attempt: segment.attempt, tokens: broken, finish: "failed", prompt: prompt))
+                (segment.tokens, prompt) = (tokens.count - broken, prompt + broken)
+                segment.attempt += 1
+            }
             transcript += tokens
-            var word = finish
-            if finish == "call", isForbidden { word = "forbidden" }
-            run.segments.append(
-                Segment(
-                    isLLM: false, tokens: tokens.count, commandTokens: tokens.filter(\.isCommand).count, finish: word,
-                    prompt: prompt))
+            if finish == "call", isForbidden { segment.finish = "forbidden" }
+            segment.prompt = prompt
+            note(segment)
             if finish == "malformed" { malformed += 1 }
             if finish == "stop" || finish == "length" { return }
             if isForbidden {
@@ -171,10 +192,13 @@ struct SlowRelay {
         let logged = granted(min(self.asked(n, isLogged: true), limits.logged.tokens, tokensLeft)).tokens
         run.calls += 1
         let prompt = world.prompt + visibleCount
+        let attempt = retry(isLLM: true)
         let (tokens, finish) = write(grant)
         transcript += tokens
-        run.segments.append(
-            Segment(isLLM: true, requested: n, granted: grant, tokens: tokens.count, finish: finish, prompt: prompt))
+        note(
+            Segment(
+                isLLM: true, attempt: attempt, requested: n, granted: grant, tokens: tokens.count, finish: finish,
+                prompt: prompt))
         if finish == "length", grant < logged { run.isDegraded = true }
         if finish == "failed" {
             isRefused = true
@@ -195,9 +219,27 @@ struct SlowRelay {
     }
 
     /// (F1)
-    private mutating func refuse(_ reason: String, _ n: Int) {
+    private mutating func refuse(_ reason: String, _ n: Int?) {
         run.isDegraded = true
-        run.segments.append(Segment(isLLM: true, requested: n, granted: 0, finish: reason, prompt: nil))
+        note(Segment(isLLM: true, requested: n, granted: 0, finish: reason, prompt: nil))
+    }
+
+    /// (F5) Attempts that fail before their first byte; returns the number of the one that does not.
+    private mutating func retry(isLLM: Bool) -> Int {
+        let failed = models.failedAttempts(isLLM ? visible : all, isLLM: isLLM)
+        for attempt in 0..<failed { note(Segment(isLLM: isLLM, attempt: attempt + 1, finish: "failed")) }
+        return failed + 1
+    }
+
+    /// Adds a segment with what its server does beside writing.
+    private mutating func note(_ segment: Segment) {
+        var segment = segment
+        if let prompt = segment.prompt {
+            (segment.cached, segment.cacheWritten) = models.cached(prompt, isLLM: segment.isLLM)
+        }
+        segment.began = run.segments.last?.ended ?? 0
+        segment.ended = segment.began + (segment.wasCalled ? 700 + 1000 * segment.tokens : 0)
+        run.segments.append(segment)
     }
 
     /// What the LLM writes with so many tokens.
@@ -219,49 +261,19 @@ struct SlowRelay {
     }
 
     private mutating func answerByLLM() {
+        let attempt = retry(isLLM: true)
         let (tokens, finish) = write(rules.maxTokens ?? 400)
         transcript = tokens
-        run.segments.append(Segment(isLLM: true, tokens: tokens.count, finish: finish, prompt: world.prompt))
+        note(Segment(isLLM: true, attempt: attempt, tokens: tokens.count, finish: finish, prompt: world.prompt))
+    }
+
+    private mutating func answerByRefusedLLM() {
+        refuse("refused_budget", nil)
+        isRefused = true
+        if !rules.failsOnRefusal { answer() }
     }
 }
 
 extension ScriptedWorld.Change {
     var isSLM: Bool { if case .slm = self { true } else { false } }
-}
-
-/// What answers come to, counted anew from their segments.
-struct SlowTotals {
-    var calls = 0, reached = 0, llmTokens = 0, slmTokens = 0, correct = 0, refused = 0, degraded = 0
-    /// LLM tokens by all tokens in 10^-12, half rounded up.
-    var callShare = 0
-    /// Generated tokens; billed tokens; money at prices that differ in everything; the prompts of the LLM alone.
-    var costs = [0, 0, 0, 0]
-
-    /// A request that was refused whole.
-    static var refusal: SlowTotals {
-        var totals = SlowTotals([])
-        totals.refused = 1
-        return totals
-    }
-
-    init(_ runs: [SlowRelay.Run]) {
-        for run in runs {
-            calls += run.calls
-            correct += run.verdict
-            if run.isDegraded { degraded = 1 }
-            for segment in run.segments {
-                if segment.isLLM { llmTokens += segment.tokens } else { slmTokens += segment.tokens }
-                guard let prompt = segment.prompt else { continue }
-                if segment.isLLM { reached = 1 }
-                costs[0] += segment.tokens
-                costs[1] += segment.tokens + prompt
-                costs[2] +=
-                    segment.isLLM ? 1000 + 7 * prompt + 31 * segment.tokens : 10 + 2 * prompt + 3 * segment.tokens
-                costs[3] += segment.isLLM ? prompt : 0
-            }
-        }
-        if !runs.isEmpty { correct = (correct + runs.count / 2) / runs.count }
-        let tokens = llmTokens + slmTokens
-        if tokens > 0 { callShare = (llmTokens * 1_000_000_000_000 + tokens / 2) / tokens }
-    }
 }
