@@ -102,10 +102,8 @@ extension TraceSimulation {
         var second = self.answer("", policies.1, sums)
         if first.isPaired != second.isPaired {
             // Over the same requests, or the mixture means nothing.
-            if let leaf = first.leaf { first.totals = totals(leaf, sums, paired: true) }
-            if let leaf = second.leaf { second.totals = totals(leaf, sums, paired: true) }
-            let isOrdered = [first.leaf, second.leaf].contains { $0.map { plan.leaves[$0].isOrdered } ?? false }
-            if isOrdered { first.totals = nil }
+            first.totals = pairedTotals(policies.0, sums)
+            second.totals = pairedTotals(policies.1, sums)
         }
         answer.isPaired = first.isPaired || second.isPaired
         answer.reason = [first.reason, second.reason].filter { !$0.isEmpty }.joined(separator: "; ")
@@ -115,6 +113,18 @@ extension TraceSimulation {
             return
         }
         answer.totals = PolicyTotals(one, share, other)
+    }
+
+    /// On the requests whose answers by both models are known; nil for budgets, which took all requests in their order.
+    private func pairedTotals(_ policy: Counterfactual, _ sums: GroupSums) -> PolicyTotals? {
+        if case .timeShared(let first, let second, let share) = policy {
+            guard let one = pairedTotals(first, sums), let other = pairedTotals(second, sums) else { return nil }
+            return PolicyTotals(one, TraceSimulation.exact(share), other)
+        }
+        guard let leaf = ReplayPlan.leaf(policy).flatMap({ plan.leaves.firstIndex(of: $0) }) else {
+            return answer("", policy, sums).totals
+        }
+        return plan.leaves[leaf].isOrdered ? nil : totals(leaf, sums, paired: true)
     }
 
     // MARK: Matching

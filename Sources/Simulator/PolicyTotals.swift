@@ -64,8 +64,13 @@ struct PolicyTotals {
         return Range(low: low, high: llm.high.map { ratio($0, slm.low) } ?? .one)
     }
 
+    /// The mean over the requests with a token; nil where none can have one.
     var meanCallRatio: Range? {
-        requests == 0 ? nil : divided(self[.callShare], by: Int128(requests) * Quantity.shareScale)
+        let (share, answered) = (self[.callShare], self[.answered])
+        let scale = Number.whole(Quantity.shareScale)
+        guard let most = answered.high, let low = share.low.divided(by: most * scale) else { return nil }
+        let high = share.high.flatMap { $0.divided(by: answered.low * scale) } ?? .one
+        return Range(low: low, high: high < .one ? high : .one)
     }
 
     var requestShare: Range? { requests == 0 ? nil : divided(self[.reached], by: Int128(requests)) }

@@ -52,6 +52,8 @@ extension ReplayedRequest {
         result[.reached] = share
         let generated = ReplayedRequest.escalation(slm, llm)
         result[.callShare] = part(generated)
+        let (own, other) = (slm[.answered], part(llm[.answered]))
+        result[.answered] = Extent(own.low > 0 ? million : other.low, own.high > 0 ? million : other.high)
         if !isJudged {
             result[.correct] = .zero
         } else if weak.isExact {

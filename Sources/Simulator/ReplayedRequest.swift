@@ -13,6 +13,8 @@ enum Quantity: Int, CaseIterable {
     case refused
     /// 1 if a call was refused, or one was cut or forbidden by the policy.
     case degraded
+    /// 1 if any token was generated; a request without has no call ratio.
+    case answered
 
     static let shareScale: Int128 = 1_000_000_000_000
 }
@@ -58,5 +60,6 @@ struct ReplayedRequest {
         let low = slm.isOpen ? 0 : share(llm.low, slm.high)
         let high = llm.isOpen ? Quantity.shareScale : share(llm.high, slm.low)
         self[.callShare] = Extent(low, high)
+        self[.answered] = Extent(llm.low + slm.low > 0 ? 1 : 0, llm.high + slm.high > 0 ? 1 : 0)
     }
 }

@@ -153,7 +153,8 @@ extension TraceSimulation {
                     prices.isRecorded && !answer.isAsLogged
                     ? "recorded costs are of what was served" : answer.costReason(isOpen: range.high == nil)
                 row.append(.finding(range.finding(prices.unit, reason: why, scale: prices.scale)))
-                let base = logged[cost: index].exact.flatMap { $0 == .zero ? nil : $0 }
+                let isPriced = logged.unpriced[index] == 0
+                let base = logged[cost: index].exact.flatMap { isPriced && $0 != .zero ? $0 : nil }
                 let ratio = base.map { base in
                     PolicyTotals.Range(
                         low: range.low.divided(by: base) ?? .zero, high: range.high.flatMap { $0.divided(by: base) })

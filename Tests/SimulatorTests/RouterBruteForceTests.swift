@@ -1,4 +1,3 @@
-import Accounting
 import Testing
 
 @testable import Simulator
@@ -10,62 +9,6 @@ import Testing
     private struct Tally {
         var exact: [String: Int] = [:]
         var bounded: [String: Int] = [:]
-        /// Requests that are to be run again, and those of them of which another world tells something else.
-        var unknown: [String: Int] = [:]
-        var open: [String: Int] = [:]
-    }
-
-    private struct Trace {
-        let number: Int
-        let cases: [BruteForceCase]
-        let requests: [SlowRouted]
-        let simulation: TraceSimulation
-        let sums: GroupSums
-        let routers: [(policy: Counterfactual, router: SlowRouter)]
-        /// For each request the policies under which it is to be run again.
-        let reruns: [UInt64]
-
-        var paired: [SlowRouted] { requests.filter(\.isPaired) }
-    }
-
-    private static let matched: [Counterfactual] =
-        MatchedQuantity.allCases.map { .randomRouterAtCost($0) } + [.randomRouterAtAccuracy]
-
-    private static func routers(_ generator: inout TestGenerator) -> [(Counterfactual, SlowRouter)] {
-        let tenth = Int.random(in: 0...10, using: &generator)
-        let threshold = Double(tenth) / 10
-        // Some judges err never, some always, some throw a coin.
-        let accepts = [0, 0, 100_000, 370_000, 1_000_000].randomElement(using: &generator) ?? 0
-        let rejects = [0, 50_000, 1_000_000 - accepts].randomElement(using: &generator) ?? 0
-        return [
-            (.slmOnly, .slm), (.llmOnly, .llm), (.oracleRouter, .oracle),
-            (.thresholdRouter(score: "score", threshold: threshold), .threshold(threshold, unscored: false)),
-            (.cascade(falseAccept: 0, falseReject: 0), .cascade(accepts: 0, rejects: 0)),
-            (
-                .cascade(falseAccept: Double(accepts) / 1e6, falseReject: Double(rejects) / 1e6),
-                .cascade(accepts: accepts, rejects: rejects)
-            ),
-        ]
-    }
-
-    private static func trace(_ number: Int) throws -> Trace {
-        var generator = TestGenerator(UInt64(number))
-        let world = ScriptedWorld(using: &generator)
-        var scenario = BruteForceTests.scenario(world, &generator)
-        let routers = routers(&generator)
-        let policies = [.asLogged] + routers.map(\.0) + matched
-        scenario.policies = policies.enumerated().map { PolicyEntry(name: "p\($0.offset)", counterfactual: $0.element) }
-        scenario.groupBy = "place"
-        var cases = BruteForceCase.cases(&generator, world)
-        var simulation = try TraceSimulation(scenario)
-        var reruns: [UInt64] = []
-        for index in cases.indices {
-            cases[index].request.tags.append(RequestTag(key: "place", value: "\(index)"))
-            reruns.append(try simulation.add(cases[index].request))
-        }
-        return Trace(
-            number: number, cases: cases, requests: cases.map(SlowRouted.init), simulation: simulation,
-            sums: simulation.whole, routers: routers, reruns: reruns)
     }
 
     // MARK: Each request under each router
@@ -73,11 +16,12 @@ import Testing
     @Test func `every router does what is said of it`() throws {
         var tally = Tally()
         for number in 0..<1000 {
-            let trace = try Self.trace(number)
+            let trace = try RoutedTrace(number)
+            Self.checkMixtures(trace)
             for place in trace.requests.indices { try Self.check(trace, place, &tally) }
             Self.checkTotals(trace)
             try Self.checkCoins(trace)
-            for (index, policy) in Self.matched.enumerated() {
+            for (index, policy) in RoutedTrace.matched.enumerated() {
                 Self.checkMatched(trace, policy, "p\(1 + trace.routers.count + index)")
             }
         }
@@ -86,12 +30,8 @@ import Testing
         for (name, count) in tally.bounded { #expect(count > 500, "\(name): \(count) bounded") }
     }
 
-    private static func kind(_ policy: Counterfactual) -> String {
-        "\(policy)".split(separator: "(").first.map(String.init) ?? ""
-    }
-
     /// One request alone is a group.
-    private static func check(_ trace: Trace, _ place: Int, _ tally: inout Tally) throws {
+    private static func check(_ trace: RoutedTrace, _ place: Int, _ tally: inout Tally) throws {
         let sums = try #require(trace.simulation.groups["\(place)"])
         let request = trace.requests[place]
         #expect(sums.paired[0].requests == (request.isPaired ? 1 : 0), "\(trace.number), \(place)")
@@ -102,6 +42,7 @@ import Testing
             let mask = trace.reruns[place] >> UInt64(index + 1) & 1
             #expect(mask == (isKnown ? 0 : 1), "\(trace.number), \(place), \(policy): to be run again")
             let found = sums.all[leaf]
+            checkPrices(request, router, found, "\(trace.number), \(place), \(policy)")
             #expect(found.replayable == (isKnown ? 1 : 0), "\(trace.number), \(place), \(policy): replayable")
             var truths = [router.expected(request)]
             if case .threshold(let threshold, _) = router {
@@ -121,19 +62,32 @@ import Testing
                 if isKnown, cost != SlowTotals.recorded, cost != SlowTotals.reported {
                     #expect(isExact, "\(trace.number), \(place), \(policy), \(BruteForceTests.name(value)): known")
                 }
-                if isExact { tally.exact[kind(policy), default: 0] += 1 }
-                if !isExact { tally.bounded[kind(policy), default: 0] += 1 }
+                if isExact { tally.exact[RoutedTrace.kind(policy), default: 0] += 1 }
+                if !isExact { tally.bounded[RoutedTrace.kind(policy), default: 0] += 1 }
             }
         }
         let needsBoth = request.knowsSLM && request.knowsLLM ? 0 : 1
-        for index in matched.indices {
+        for index in RoutedTrace.matched.indices {
             let mask = trace.reruns[place] >> UInt64(1 + trace.routers.count + index) & 1
-            #expect(mask == UInt64(needsBoth), "\(trace.number), \(place), \(matched[index]): to be run again")
+            #expect(
+                mask == UInt64(needsBoth), "\(trace.number), \(place), \(RoutedTrace.matched[index]): to be run again")
+        }
+    }
+
+    /// Which costs are not said because servers kept counts to themselves.
+    private static func checkPrices(
+        _ request: SlowRouted, _ router: SlowRouter, _ found: LeafSums, _ comment: Comment
+    ) {
+        let lacking = Set(found.unpriced.indices.filter { found.unpriced[$0] > 0 })
+        switch router {
+        case .slm: #expect(lacking == request.lacks.slm, comment)
+        case .llm: #expect(lacking == request.lacks.llm, comment)
+        default: #expect(lacking.isSubset(of: request.lacks.slm.union(request.lacks.llm)), comment)
         }
     }
 
     /// The sums over the trace, and how accurate a router is over the requests that were judged.
-    private static func checkTotals(_ trace: Trace) {
+    private static func checkTotals(_ trace: RoutedTrace) {
         let judged = trace.requests.count(where: \.isJudged)
         for (policy, router) in trace.routers {
             let totals = trace.simulation.answer("", policy, trace.sums).totals
@@ -154,7 +108,7 @@ import Testing
 
     /// On the requests of which both models' answers are known: everything but what nobody recorded is exact.
     private static func expect(
-        _ answer: PolicyAnswer, _ truth: (sums: [Int128], whole: Int128), _ trace: Trace, _ what: String
+        _ answer: PolicyAnswer, _ truth: (sums: [Int128], whole: Int128), _ trace: RoutedTrace, _ what: String
     ) {
         guard let totals = answer.totals else {
             Issue.record("\(trace.number), \(what): nothing is said")
@@ -180,7 +134,7 @@ import Testing
         #expect(totals.accuracy?.exact == accuracy, "\(trace.number), \(what): accuracy")
     }
 
-    private static func checkCoins(_ trace: Trace) throws {
+    private static func checkCoins(_ trace: RoutedTrace) throws {
         let percent = [0, 7, 30, 50, 99, 100][trace.number % 6]
         let policy = Counterfactual.randomRouter(share: Double(percent) / 100)
         let answer = trace.simulation.answer("", policy, trace.sums)
@@ -189,6 +143,40 @@ import Testing
             return
         }
         expect(answer, SlowCoins.thrown(trace.paired, percent: percent), trace, "\(policy)")
+    }
+
+    /// Routers for a part of the requests: beside another router, and beside coins and both.
+    private static func checkMixtures(_ trace: RoutedTrace) {
+        let first = trace.routers[trace.number % 6]
+        let second = trace.routers[trace.number / 6 % 6]
+        func expected(_ requests: [SlowRouted]) -> [Int128] {
+            requests.reduce(into: [Int128](repeating: 0, count: Quantity.allCases.count + SlowTotals.costCount)) {
+                for (index, value) in first.router.expected($1).enumerated() { $0[index] += 5 * value }
+                for (index, value) in second.router.expected($1).enumerated() { $0[index] += 3 * value }
+            }
+        }
+        func check(_ policy: Counterfactual, _ truth: [Int128], _ whole: Int128) {
+            guard let totals = trace.simulation.answer("", policy, trace.sums).totals else {
+                Issue.record("\(trace.number), \(policy)")
+                return
+            }
+            for (index, range) in totals.values.enumerated() {
+                if BruteForceTests.isUnpriced(index, totals.unpriced) { continue }
+                let truth = Number.quotient(truth[index], whole) ?? .zero
+                #expect(
+                    range.low <= truth && range.high.map { truth <= $0 } ?? true,
+                    "\(trace.number), \(policy), \(BruteForceTests.name(index)): \(truth) of \(range)")
+            }
+        }
+        let both = Counterfactual.timeShared(first.policy, second.policy, share: 0.625)
+        check(both, expected(trace.requests), 8 * Int128(SlowRouter.whole))
+        guard !trace.paired.isEmpty else { return }
+        // A quarter of the requests by what falls heads in half of all ways.
+        let coins = SlowCoins.thrown(trace.paired, 1, of: 2).sums
+        let sums = zip(coins, expected(trace.paired)).map { coin, mixed in
+            coin * 4 * Int128(SlowRouter.whole) + 3 * mixed
+        }
+        check(.timeShared(.randomRouter(share: 0.5), both, share: 0.25), sums, 32 * Int128(SlowRouter.whole))
     }
 
     // MARK: Matched shares
@@ -226,7 +214,7 @@ import Testing
         return generated > 0 && loggedAll > 0 && llm * Int128(loggedAll) == Int128(loggedLLM) * generated
     }
 
-    private static func checkMatched(_ trace: Trace, _ policy: Counterfactual, _ name: String) {
+    private static func checkMatched(_ trace: RoutedTrace, _ policy: Counterfactual, _ name: String) {
         let paired = trace.paired
         let answer = trace.simulation.answer(name, policy, trace.sums)
         let what = "\(trace.number), \(policy), share \(answer.share.map { "\($0)" } ?? "none")"

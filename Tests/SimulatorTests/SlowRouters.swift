@@ -13,6 +13,9 @@ struct SlowRouted {
     /// request was judged.
     let knowsSLM: Bool
     let knowsLLM: Bool
+    /// Cost models in which the log lacks a count of prompts for the answer as it was, for that of the SLM alone and
+    /// for that of the LLM alone.
+    let lacks: (logged: Set<Int>, slm: Set<Int>, llm: Set<Int>)
 
     init(_ item: BruteForceCase) {
         logged = item.truth(.none)
@@ -37,6 +40,11 @@ struct SlowRouted {
         let isByLLM = if case .llm = item.served { true } else { false }
         knowsSLM = isBySLM || isMeasured(item.request.slmOnly)
         knowsLLM = isByLLM || isMeasured(item.request.llmOnly)
+        // An attempt that came to nothing needs none. Only one model's server bills nothing for prompts.
+        let hidden = item.hidesPrompts ? log.flatMap(\.segments).filter { $0.tokens > 0 } : []
+        var logged: Set<Int> = hidden.isEmpty ? [] : [1, 2, 6, 7, 8]
+        if hidden.contains(where: \.isLLM) { logged.insert(3) }
+        lacks = (logged, isBySLM ? logged : [], isByLLM ? logged : [])
     }
 
     /// Whether it is one of those on which random routers are computed.

@@ -7,12 +7,13 @@ struct SlowTotals {
     var calls = 0, reached = 0, llmTokens = 0, slmTokens = 0, correct = 0, refused = 0, degraded = 0
     /// LLM tokens by all tokens in 10^-12, half rounded up.
     var callShare = 0
+    var answered: Int { llmTokens + slmTokens > 0 ? 1 : 0 }
     /// By `SlowTotals.costModels`.
     var costs = [Int](repeating: 0, count: SlowTotals.costCount)
 
     /// In the order of `Quantity`, then the cost models.
     var values: [Int] {
-        [correct, calls, reached, llmTokens, slmTokens, callShare, refused, degraded] + costs
+        [correct, calls, reached, llmTokens, slmTokens, callShare, refused, degraded, answered] + costs
     }
 
     /// A request that was refused whole.
