@@ -12,6 +12,8 @@ struct LogSums: Equatable {
     var requestedShare: Int128 = 0
     /// Requests without a token, which have no share.
     var empty: Int128 = 0
+    /// Requests with at least one token of the LLM.
+    var shared: Int128 = 0
     var calls = [Int128](repeating: 0, count: LogSums.positions)
     var callTokens = [Int128](repeating: 0, count: LogSums.positions)
 
@@ -19,15 +21,18 @@ struct LogSums: Equatable {
         promptTokens += Int128(request.promptTokens)
         var asked = 0
         var generated = 0
+        var written = 0
         var visible: [Int: Int] = [:]
         for segment in request.segments {
             commandTokens += Int128(segment.commandTokens)
             generated += segment.tokens
+            if segment.role == .llm { written += segment.tokens }
             visible[segment.choice, default: 0] += segment.visibleTokens
             if segment.role == .llm, !segment.finish.isRefused {
                 asked += min(segment.requested ?? segment.tokens, LogSums.requestedLimit)
             }
         }
+        if written > 0 { shared += 1 }
         visibleTokens += visible.values.reduce(0) { $0 + Int128($1) }
         if generated == 0 {
             empty += 1
@@ -48,16 +53,16 @@ struct LogSums: Equatable {
     }
 
     private var values: [Int128] {
-        [promptTokens, commandTokens, visibleTokens, requestedShare, empty] + calls + callTokens
+        [promptTokens, commandTokens, visibleTokens, requestedShare, empty, shared] + calls + callTokens
     }
 
     mutating func merge(_ other: LogSums) { take(zip(values, other.values).map(+)) }
 
     private mutating func take(_ values: [Int128]) {
         (promptTokens, commandTokens, visibleTokens) = (values[0], values[1], values[2])
-        (requestedShare, empty) = (values[3], values[4])
-        calls = Array(values[5..<5 + LogSums.positions])
-        callTokens = Array(values[(5 + LogSums.positions)...])
+        (requestedShare, empty, shared) = (values[3], values[4], values[5])
+        calls = Array(values[6..<6 + LogSums.positions])
+        callTokens = Array(values[(6 + LogSums.positions)...])
     }
 
     func encode(_ writer: inout PartialWriter) { writer.put(values) }

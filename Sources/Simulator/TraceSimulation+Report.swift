@@ -92,7 +92,7 @@ extension TraceSimulation {
             Table.Column("llm_tokens", "LLM tokens"), Table.Column("slm_tokens", "SLM tokens"),
             Table.Column("call_ratio", "call ratio, pooled", decimals: 6),
             Table.Column("mean_call_ratio", "call ratio, mean of ratios", decimals: 6),
-            Table.Column("calls", "calls"), Table.Column("reached", "requests with an LLM token", decimals: 4),
+            Table.Column("calls", "calls"), Table.Column("reached", "requests that asked the LLM", decimals: 4),
             Table.Column("refused", "refused"), Table.Column("degraded", "degraded"), Table.Column("note", "note"),
         ])
         let logged = [false, true].map { self.totals(ReplayPlan.asLogged, whole, paired: $0) }
@@ -177,7 +177,7 @@ extension TraceSimulation {
         let requested = counted > 0 ? Number.quotient(self.log.requestedShare, counted * Quantity.shareScale) : nil
         for (name, value) in [
             ("pooled", logged.callRatio.exact), ("mean of ratios", logged.meanCallRatio?.exact),
-            ("requested", requested), ("request share", logged.requestShare?.exact),
+            ("requested", requested), ("request share", Number.quotient(self.log.shared, Int128(logged.requests))),
         ] {
             table.rows.append([.text(name), .exact(value, .share)])
         }

@@ -130,8 +130,9 @@ import Testing
     private static func checkRatios(_ trace: RoutedTrace, _ report: Report) throws {
         let logged = Truth.logged(trace.requests)
         let rows = try rows(report, "call_ratios")
+        let shared = Number.quotient(trace.requests.count { $0.logged.llmTokens > 0 }, trace.requests.count)
         for (row, truth) in [
-            (rows[0], logged.pooledRatio), (rows[1], logged.meanRatio), (rows[3], logged.requestShare),
+            (rows[0], logged.pooledRatio), (rows[1], logged.meanRatio), (rows[3], shared),
         ] {
             expect(row[1], truth, "\(trace.number), \(row[0])")
         }
