@@ -1,0 +1,94 @@
+import Accounting
+import Testing
+
+@testable import Simulator
+
+/// Attempts, answers and prompts that are easily counted twice or not at all, by hand.
+@Suite struct AnswersAloneTests {
+    private static func request(_ segments: [LoggedSegment], policy: String = "relay", choices: Int = 1)
+        -> LoggedRequest
+    {
+        LoggedRequest(
+            id: UUID7(high: 1 << 16, low: 0), tenant: "t", model: "m", policy: policy,
+            arrived: Timestamp(microseconds: 0), choices: choices, promptTokens: 10, segments: segments)
+    }
+
+    private static func totals(_ request: LoggedRequest, _ policy: Counterfactual) throws -> PolicyTotals {
+        var scenario = Scenario(title: "by hand")
+        scenario.policies = [PolicyEntry(name: "p", counterfactual: policy)]
+        let fee = ModelPrice(
+            model: "llm", from: Timestamp(microseconds: 0), input: 0, cachedInput: nil, cacheWrite: nil, output: 0,
+            request: 5)
+        var free = fee
+        (free.model, free.request) = ("slm", 0)
+        scenario.costModels = [
+            CostModel(name: "billed", basis: .billedTokens),
+            CostModel(name: "fee", basis: .prices([fee, free], .none)),
+        ]
+        scenario.replicates = 0
+        var simulation = try TraceSimulation(scenario)
+        try simulation.add(request)
+        return try #require(simulation.answers(simulation.whole)[0].totals)
+    }
+
+    /// The SLM's command, a call that failed before its first byte and was tried again, and the SLM's end.
+    private static let triedAgain = request([
+        LoggedSegment(
+            role: .slm, sequence: 0, model: "small", requested: 20, tokens: 5, commandTokens: 3, finish: .call,
+            inputTokens: 10),
+        LoggedSegment(role: .llm, sequence: 1, model: "large", tokens: 0, finish: .failed),
+        LoggedSegment(
+            role: .llm, sequence: 1, attempt: 2, model: "large", requested: 20, granted: 20, tokens: 20,
+            finish: .length, inputTokens: 12),
+        LoggedSegment(role: .slm, sequence: 2, model: "small", tokens: 4, finish: .stop, inputTokens: 35),
+    ])
+
+    @Test func `attempts at one call are one call, and those without a count cost nothing`() throws {
+        let totals = try Self.totals(Self.triedAgain, .asLogged)
+        #expect(totals[.calls].exact == .whole(1))
+        // 10 + 5, 12 + 20, 35 + 4.
+        #expect(totals[cost: 0].exact == .whole(86))
+        #expect(totals[cost: 1].exact == .whole(5))
+    }
+
+    @Test func `a call that is refused has no attempts`() throws {
+        let totals = try Self.totals(Self.triedAgain, .capTokensPerRequest(0))
+        #expect(totals[.reached].exact == .zero)
+        #expect(totals[.calls].exact == .zero)
+        #expect(totals[cost: 1].exact == .zero)
+    }
+
+    @Test func `each of several answers alone reads the prompt`() throws {
+        var request = Self.triedAgain
+        request.choices = 2
+        request.llmOnly = LoggedAlone(verdict: nil, tokens: 30)
+        let totals = try Self.totals(request, .llmOnly)
+        // Twice 10, and 30; a fee for each.
+        #expect(totals[cost: 0].exact == .whole(50))
+        #expect(totals[cost: 1].exact == .whole(10))
+    }
+
+    @Test func `an answer that a budget left to the SLM is the SLM's, and says nothing of the LLM`() throws {
+        let request = Self.request(
+            [
+                LoggedSegment(
+                    role: .llm, sequence: 0, model: "large", granted: 0, tokens: 0, finish: .refusedForTokens),
+                LoggedSegment(role: .slm, sequence: 1, model: "small", tokens: 7, finish: .stop, inputTokens: 10),
+            ], policy: "llm")
+        let slm = try Self.totals(request, .slmOnly)
+        #expect(slm.replayable == 1 && slm[.slmTokens].exact == .whole(7) && slm[.degraded].exact == .zero)
+        #expect(try Self.totals(request, .llmOnly).replayable == 0)
+    }
+
+    @Test func `the mean of ratios leaves out requests without a token`() throws {
+        #expect(try Self.totals(Self.request([]), .asLogged).meanCallRatio == nil)
+        // 20 of 29.
+        let mean = try Self.totals(Self.triedAgain, .asLogged).meanCallRatio?.exact
+        #expect(mean == Number.quotient(689_655_172_414, 1_000_000_000_000))
+    }
+
+    @Test func `no share of requests matches tokens where a model writes none`() {
+        #expect(MatchedCost.requestShare(tokenShare: .ratio(1, 2), slmTokens: .zero, llmTokens: .one) == nil)
+        #expect(MatchedCost.requestShare(tokenShare: .ratio(1, 2), slmTokens: .one, llmTokens: .zero) == nil)
+    }
+}
