@@ -449,6 +449,11 @@ $$;
 
 -- Adds what the ledger has just recorded to its leases. Called by the statement that inserts the charges, once, with one
 -- element for each lease, in the order of their ids: tokens used, and the part of them beyond the reservations.
+--
+-- Nobody waits in a circle. Whoever locks both takes windows first and leases then, each in one order, and of what he
+-- has not locked in this order he waits for nothing. Most batches touch no window; for those that may, it is locked
+-- here, before the first lease. That a lease has changed in between is seen only when it is locked: then its window is
+-- taken if it is free, and if not (55P03) the writer sends the batch again.
 CREATE FUNCTION settle_charges(lease_ids uuid[], used bigint[], overruns bigint[]) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
@@ -458,6 +463,12 @@ DECLARE
     cleared bigint;
 BEGIN
     PERFORM set_config('relaygate.writer', 'on', true);
+    PERFORM FROM budget_windows w
+        WHERE (w.budget_id, w.window_start) IN (
+            SELECT l0.budget_id, l0.window_start
+            FROM unnest(lease_ids, used, overruns) AS c (lease, used, overrun) JOIN leases l0 ON l0.id = c.lease
+            WHERE l0.state <> 'open' OR c.overrun > 0 OR l0.settled + l0.returned + l0.unreconciled + c.used > l0.granted)
+        ORDER BY w.budget_id, w.window_start FOR NO KEY UPDATE;
     FOR i IN 1..coalesce(cardinality(lease_ids), 0) LOOP
         UPDATE leases SET settled = settled + used[i]
             WHERE id = lease_ids[i] AND state = 'open' AND overruns[i] = 0
@@ -468,7 +479,7 @@ BEGIN
         -- The ledger never refuses a fact: a charge without its lease is kept, and the audit finds it.
         CONTINUE WHEN NOT FOUND;
         PERFORM FROM budget_windows w
-            WHERE w.budget_id = l.budget_id AND w.window_start = l.window_start FOR NO KEY UPDATE;
+            WHERE w.budget_id = l.budget_id AND w.window_start = l.window_start FOR NO KEY UPDATE NOWAIT;
         SELECT * INTO l FROM leases WHERE id = lease_ids[i] FOR UPDATE;
         IF l.state = 'open' THEN
             excess := greatest(overruns[i], l.settled + l.returned + used[i] - l.granted);
@@ -548,8 +559,9 @@ BEGIN
     FOR candidate IN
         SELECT l0.id, l0.budget_id, l0.window_start, b.resource
         FROM leases l0 JOIN gateways g ON g.id = l0.gateway_id JOIN budgets b ON b.id = l0.budget_id
-        WHERE l0.state = 'open' AND g.state <> 'live' ORDER BY l0.budget_id, l0.window_start, l0.id
+        WHERE l0.state = 'open' AND g.state <> 'live' ORDER BY l0.id
     LOOP
+        -- See settle_charges: it waits for leases in the order of their ids, and for windows not at all.
         PERFORM FROM budget_windows w
             WHERE w.budget_id = candidate.budget_id AND w.window_start = candidate.window_start FOR NO KEY UPDATE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND;
@@ -571,10 +583,14 @@ BEGIN
         leases := leases + 1;
         tokens := tokens + doubtful;
     END LOOP;
-    UPDATE budget_windows w SET state = 'closed'
+    WITH over AS (
+        SELECT w.budget_id, w.window_start FROM budget_windows w
         WHERE w.state = 'open' AND w.window_end < moment - interval '1 minute'
             AND NOT EXISTS (SELECT FROM leases l0 WHERE l0.budget_id = w.budget_id
-                AND l0.window_start = w.window_start AND l0.state = 'open');
+                AND l0.window_start = w.window_start AND l0.state = 'open')
+        FOR NO KEY UPDATE OF w SKIP LOCKED)
+    UPDATE budget_windows w SET state = 'closed' FROM over
+        WHERE w.budget_id = over.budget_id AND w.window_start = over.window_start;
     -- Nobody asks for a rate of the day before.
     WITH old AS (
         SELECT w.budget_id, w.window_start FROM budget_windows w JOIN budgets b ON b.id = w.budget_id

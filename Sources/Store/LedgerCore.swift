@@ -210,11 +210,14 @@ final class LedgerCore: @unchecked Sendable {
         failures += 1
     }
 
-    /// Puts a record that the tables refuse where an operator finds it.
-    private func bury(_ batch: [LedgerEntry], _ error: PostgresError, _ connection: LedgerConnection) {
+    /// Puts a record that the tables refuse where an operator finds it. Where they refuse its charges too it goes there
+    /// without them: one record must not stop the ledger, and what no charge explains stays held by its lease.
+    private func bury(
+        _ batch: [LedgerEntry], _ reason: PostgresError, _ connection: LedgerConnection, charges: Bool = true
+    ) {
         guard let entry = batch.first, let postgres = connection.connection else { return retries.append(batch) }
         connection.inFlight += 1
-        let binds = LedgerStatement.buryBinds(entry.record, sqlState: error.sqlState ?? "")
+        let binds = LedgerStatement.buryBinds(entry.record, sqlState: reason.sqlState ?? "", charges: charges)
         postgres.query(LedgerStatement.bury, binds) { [self] result in
             connection.inFlight -= 1
             switch result {
@@ -223,6 +226,9 @@ final class LedgerCore: @unchecked Sendable {
                 inbox.count { $0.deadLetters += 1 }
                 finish(batch, .deadLettered)
             case .failure(let error):
+                if charges, error.code == .server, LedgerCore.isDataError(error) {
+                    return bury(batch, reason, connection, charges: false)
+                }
                 retries.append(batch)
                 if error.code == .server { pauseSending() }
             }

@@ -190,10 +190,10 @@ enum LedgerStatement {
         ]
     }
 
-    /// The binds of `bury`.
-    static func buryBinds(_ record: RequestRecord, sqlState: String) -> [PostgresValue] {
+    /// The binds of `bury`; with no charges where they are refused as well.
+    static func buryBinds(_ record: RequestRecord, sqlState: String, charges: Bool) -> [PostgresValue] {
         [.uuid(record.id), .text(sqlState), .text(LedgerJSON.record(record)), .uuid(record.tenant)]
-            + chargeBinds([record])
+            + chargeBinds(charges ? [record] : [])
     }
 
     private static func chargeBinds(_ records: [RequestRecord]) -> [PostgresValue] {
