@@ -185,7 +185,7 @@ CREATE TABLE forgettings (
     user_sha256  bytea       CHECK (octet_length(user_sha256) = 32),
     actor        text        NOT NULL CHECK (length(actor) BETWEEN 1 AND 200),
     reason       text        NOT NULL CHECK (length(reason) <= 2000),
-    began_at     timestamptz NOT NULL DEFAULT now(),
+    began_at     timestamptz NOT NULL,
     finished_at  timestamptz,
     requests     bigint      NOT NULL DEFAULT 0,
     payloads     bigint      NOT NULL DEFAULT 0,
@@ -197,12 +197,65 @@ COMMENT ON TABLE forgettings IS 'Who had a tenant, or one of its users, forgotte
 COMMENT ON COLUMN forgettings.user_sha256 IS 'The hash of the user''s id: the id itself is forgotten. NULL when it was the whole tenant.';
 COMMENT ON COLUMN forgettings.actor IS 'Who had it done.';
 COMMENT ON COLUMN forgettings.reason IS 'Why; may be empty.';
+COMMENT ON COLUMN forgettings.began_at IS 'What began before it and comes later is written without text, hashes and tags.';
 COMMENT ON COLUMN forgettings.finished_at IS 'NULL while it goes on, or when it was interrupted.';
 COMMENT ON COLUMN forgettings.requests IS 'Requests whose tags were emptied.';
 COMMENT ON COLUMN forgettings.payloads IS 'Rows of payloads that were deleted.';
 COMMENT ON COLUMN forgettings.notes IS 'Verdicts whose notes were emptied.';
 COMMENT ON COLUMN forgettings.usage_rows IS 'Rows of usage whose tags were emptied.';
 COMMENT ON COLUMN forgettings.dead_letters IS 'Dead letters whose text was replaced.';
+CREATE INDEX forgettings_began_idx ON forgettings (began_at);
+CREATE INDEX forgettings_whose_idx ON forgettings (tenant_id, user_sha256, began_at);
+
+-- Begins to forget; the number of the forgetting. Commit before the first forget_requests.
+--
+-- What is still on its way must neither be overlooked here nor be written as it came. So each transaction that writes
+-- requests or verdicts asks forgotten_requests first, which holds this lock shared until the transaction's end. If it
+-- got the lock before us, we wait here until it is committed, and the searches that follow find what it wrote. If it
+-- gets the lock after us, our row is committed when it looks. There is no third way. Who writes takes this lock before
+-- all others and we hold none while we wait, so nobody waits in a circle.
+CREATE FUNCTION begin_forgetting(tenant uuid, user_sha256 bytea, actor text, reason text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET lock_timeout = '5s' AS $$
+DECLARE
+    forgetting bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(7236837482961128);
+    INSERT INTO forgettings (tenant_id, user_sha256, actor, reason, began_at)
+        VALUES (tenant, begin_forgetting.user_sha256, begin_forgetting.actor, begin_forgetting.reason, clock_timestamp())
+        RETURNING id INTO forgetting;
+    RETURN forgetting;
+END
+$$;
+
+-- Of requests that are about to be written, those that must come without text, hashes and tags, because they began
+-- before their tenant, or their user, was forgotten. It is a gateway's clock that says when a request began, and the
+-- database's that says when the forgetting did: the minute is for gateways whose clock is ahead. Where nobody was
+-- forgotten since the oldest of them began, as usual, this is one look into an index.
+--
+-- It must be VOLATILE: then its queries see what is committed when they begin, which is after the lock was got. The
+-- statement that asks has looked at the database before.
+CREATE FUNCTION forgotten_requests(ids uuid[], tenants uuid[], starts timestamptz[], users text[]) RETURNS SETOF uuid
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(7236837482961128);
+    -- Not EXISTS: the largest is one look into an index, whatever the planner thinks of the rows.
+    IF (SELECT max(f.began_at) FROM forgettings f)
+        >= (SELECT min(s.start) FROM unnest(starts) AS s (start)) - interval '1 minute'
+    THEN
+        RETURN QUERY SELECT a.id FROM unnest(ids, tenants, starts, users) AS a (id, tenant, start, user_id)
+            WHERE EXISTS (SELECT FROM forgettings f WHERE f.tenant_id = a.tenant AND f.user_sha256 IS NULL
+                    AND f.began_at >= a.start - interval '1 minute')
+                OR EXISTS (SELECT FROM forgettings f WHERE f.tenant_id = a.tenant
+                    AND f.user_sha256 = sha256(convert_to(a.user_id, 'UTF8'))
+                    AND f.began_at >= a.start - interval '1 minute');
+    END IF;
+END
+$$;
+
+-- What is left of a dead letter.
+CREATE FUNCTION forgotten_letter(tenant uuid) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT '{"tenant_id":"' || tenant::text || '","forgotten":true}'
+$$;
 
 -- Forgets the text and tags of up to `most` requests after `after`, and adds to the row of `forgettings`. `last` is the
 -- request to go on after; NULL when there are no more.
@@ -278,10 +331,15 @@ BEGIN
     GET DIAGNOSTICS part = ROW_COUNT;
     rows := rows + part;
     DELETE FROM tag_values v WHERE v.tenant_id = tenant AND (person IS NULL OR v.key = 'user' AND v.value = person);
-    UPDATE dead_letters d SET record = '{"tenant_id":"' || tenant || '","forgotten":true}'
+    UPDATE dead_letters d SET record = forgotten_letter(tenant)
         WHERE position('"tenant_id":"' || tenant || '"' IN d.record) > 0 AND d.record NOT LIKE '%"forgotten":true}'
             AND (person IS NULL OR position(to_json(person)::text IN d.record) > 0);
     GET DIAGNOSTICS letters = ROW_COUNT;
     UPDATE forgettings f SET finished_at = now(), usage_rows = rows, dead_letters = letters WHERE f.id = forgetting;
 END
 $$;
+
+-- These read or write with their owner's rights: whoever else may log in must not call them.
+REVOKE EXECUTE ON FUNCTION begin_forgetting(uuid, bytea, text, text),
+    forgotten_requests(uuid[], uuid[], timestamptz[], text[]), forget_requests(bigint, text, uuid, bigint),
+    finish_forgetting(bigint, text) FROM PUBLIC;

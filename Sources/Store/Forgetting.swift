@@ -30,7 +30,8 @@ package struct Forgetting {
     package init(_ database: any PostgresDatabase) { self.database = database }
 
     /// Forgets a tenant's text, tags and notes, or those of one user's requests. What is interrupted is begun again; it
-    /// finds less to do. Deleted tenants can be forgotten, too.
+    /// finds less to do. Deleted tenants can be forgotten, too. Requests that began before and are still on their way
+    /// come without what is forgotten.
     ///
     /// - Parameters:
     ///   - user: the tag `user` of the requests; nil for all.
@@ -43,9 +44,8 @@ package struct Forgetting {
         let hash = user.map { SHA256.digest(Array($0.utf8)) }
         let id = try reading { () throws(PostgresError) in try tenant.uuid("id") }
         let begun = try await query(
-            """
-            INSERT INTO forgettings (tenant_id, user_sha256, actor, reason) VALUES ($1, $2, $3, $4) RETURNING id
-            """, [.uuid(id), .bytea(hash), .text(actor), .text(reason)])
+            "SELECT begin_forgetting($1, $2, $3, $4) AS id",
+            [.uuid(id), .bytea(hash), .text(actor), .text(reason)])
         let number = try reading { () throws(PostgresError) in try begun.single().int("id") }
         var last = UUID7(high: 0, low: 0)
         var seen = 0

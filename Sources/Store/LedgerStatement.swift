@@ -15,16 +15,21 @@ enum LedgerStatement {
     /// nothing. All or nothing, in one round trip. Segments cost what the price says that held when their request
     /// began; usage is appended, so that no two batches wait for each other. `latency_unit` is written as a power of
     /// ten, which is read faster than its zeros; tenants are taken in one order, because `report_tags` locks them.
-    /// Reports tell short values of tags apart: an index cannot hold all that a caller may send.
+    /// Reports tell short values of tags apart: an index cannot hold all that a caller may send. Requests of people who
+    /// were forgotten come without text, hashes and tags; that is asked before anything is written, because the answer
+    /// holds a lock.
     static let insert: PostgresStatement = """
-        WITH new_requests AS (
+        WITH forgotten AS MATERIALIZED (
+            SELECT f.id FROM forgotten_requests($1, $2, $11, $58) AS f (id)
+        ), new_requests AS (
             INSERT INTO requests (
                 id, tenant_id, key_id, model, policy, policy_version, propensity, endpoint, is_stream, choices,
                 started_at, finished_at, outcome, finish, error_code, degraded, calls, malformed, prompt_tokens,
                 slm_tokens, llm_tokens, command_tokens, visible_tokens, tags)
             SELECT id, tenant_id, key_id, model, policy, policy_version, propensity, endpoint, is_stream, choices,
                 started_at, finished_at, outcome, finish, error_code, degraded, calls, malformed, prompt_tokens,
-                slm_tokens, llm_tokens, command_tokens, visible_tokens, tags::jsonb
+                slm_tokens, llm_tokens, command_tokens, visible_tokens,
+                CASE WHEN id IN (SELECT f.id FROM forgotten f) THEN '{}' ELSE tags::jsonb END
             FROM unnest(
                 $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::float8[], $8::text[],
                 $9::bool[], $10::int8[], $11::timestamptz[], $12::timestamptz[], $13::text[], $14::text[],
@@ -72,6 +77,7 @@ enum LedgerStatement {
             SELECT p.* FROM unnest($46::uuid[], $47::text[], $48::bytea[], $49::bytea[])
                 AS p (request_id, part, sha256, body)
             JOIN new_requests r ON r.id = p.request_id
+            WHERE p.request_id NOT IN (SELECT f.id FROM forgotten f)
         ), first_texts AS (
             SELECT request_id, min(started_at + first_token_us * interval '1 microsecond') AS at
             FROM new_segments WHERE first_token_us IS NOT NULL GROUP BY 1
@@ -114,10 +120,15 @@ enum LedgerStatement {
     /// Settles charges once more, as the canaries do.
     static let settleAgain: PostgresStatement = "SELECT settle_charges($1, $2, $3)"
 
-    /// A record that the tables refuse, kept whole; what its leases pay for it is charged all the same.
+    /// A record that the tables refuse, kept whole unless its person was forgotten; what its leases pay for it is
+    /// charged all the same.
     static let bury: PostgresStatement = """
-        WITH new_letter AS (
-            INSERT INTO dead_letters (request_id, sqlstate, record) VALUES ($1, $2, $3)
+        WITH forgotten AS MATERIALIZED (
+            SELECT f.id FROM forgotten_requests(ARRAY[$1], ARRAY[$4::uuid], ARRAY[$13::timestamptz], ARRAY[$14::text])
+                AS f (id)
+        ), new_letter AS (
+            INSERT INTO dead_letters (request_id, sqlstate, record)
+            SELECT $1, $2, CASE WHEN EXISTS (SELECT FROM forgotten) THEN forgotten_letter($4) ELSE $3 END
             ON CONFLICT DO NOTHING RETURNING request_id
         ), new_charges AS (
             INSERT INTO charges (
@@ -140,6 +151,12 @@ enum LedgerStatement {
     /// The binds of `insert`, one array per column.
     static func binds(_ records: [RequestRecord]) -> [PostgresValue] {
         requestBinds(records) + segmentBinds(records) + payloadBinds(records) + chargeBinds(records)
+            + [.texts(records.map(user))]
+    }
+
+    /// Whose request it is, as the ledger stores it; nil where the caller did not say.
+    static func user(_ record: RequestRecord) -> String? {
+        record.tags.last { $0.key == "user" }.map { storable($0.value) }
     }
 
     private static func requestBinds(_ records: [RequestRecord]) -> [PostgresValue] {
@@ -193,7 +210,7 @@ enum LedgerStatement {
     /// The binds of `bury`; with no charges where they are refused as well.
     static func buryBinds(_ record: RequestRecord, sqlState: String, charges: Bool) -> [PostgresValue] {
         [.uuid(record.id), .text(sqlState), .text(LedgerJSON.record(record)), .uuid(record.tenant)]
-            + chargeBinds(charges ? [record] : [])
+            + chargeBinds(charges ? [record] : []) + [.timestamp(record.started), .text(user(record))]
     }
 
     private static func chargeBinds(_ records: [RequestRecord]) -> [PostgresValue] {

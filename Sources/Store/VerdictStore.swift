@@ -60,9 +60,14 @@ package struct Verdicts {
 
     /// Writes verdicts; says of each whether its request and choice are there.
     ///
-    /// - Parameter tenant: whose requests they must be; nil for anybody's.
-    package func record(_ verdicts: [VerdictRecord], tenant: UUID7?) async throws(StoreError) -> [Bool] {
-        let binds = VerdictStatement.binds(verdicts, tenant: tenant)
+    /// - Parameters:
+    ///   - tenant: whose requests they must be; nil for anybody's.
+    ///   - requests: those that the verdicts came with, as in a trace; where their person was forgotten, notes are left
+    ///     out.
+    package func record(
+        _ verdicts: [VerdictRecord], tenant: UUID7?, with requests: [RequestRecord] = []
+    ) async throws(StoreError) -> [Bool] {
+        let binds = VerdictStatement.binds(verdicts, tenant: tenant, with: requests)
         let rows = try await storing { () async throws(PostgresError) in
             try await database.query(VerdictStatement.insert, binds)
         }
@@ -98,10 +103,15 @@ extension VerdictRecord {
 }
 
 enum VerdictStatement {
-    /// One row for each verdict, in their order. The tenant of a verdict is its request's.
+    /// One row for each verdict, in their order. The tenant of a verdict is its request's. Who was forgotten is asked
+    /// first, because the answer holds a lock: a forgetting that begins later waits, and finds the notes.
     static let insert: PostgresStatement = """
-        WITH given AS (
-            SELECT g.*, r.tenant_id FROM unnest(
+        WITH forgotten AS MATERIALIZED (
+            SELECT f.id FROM forgotten_requests($8, $9, $10, $11) AS f (id)
+        ), given AS MATERIALIZED (
+            SELECT g.request_id, g.choice, g.source, g.verdict, g.judged_at, g.place, r.tenant_id,
+                CASE WHEN g.request_id IN (SELECT f.id FROM forgotten f) THEN '' ELSE g.note END AS note
+            FROM unnest(
                 $1::uuid[], $2::int8[], $3::text[], $4::float8[], $5::timestamptz[], $6::text[]
             ) WITH ORDINALITY AS g (request_id, choice, source, verdict, judged_at, note, place)
             LEFT JOIN requests r ON r.id = g.request_id AND g.choice < r.choices
@@ -123,11 +133,15 @@ enum VerdictStatement {
         SELECT * FROM verdicts WHERE request_id = $1 ORDER BY choice, source, judged_at DESC
         """
 
-    static func binds(_ verdicts: [VerdictRecord], tenant: UUID7?) -> [PostgresValue] {
+    static func binds(
+        _ verdicts: [VerdictRecord], tenant: UUID7?, with requests: [RequestRecord] = []
+    ) -> [PostgresValue] {
         [
             .uuids(verdicts.map(\.request)), .int8s(verdicts.map { Int64($0.choice) }),
             .texts(verdicts.map(\.source)), .float8s(verdicts.map(\.verdict)), .timestamps(verdicts.map(\.judged)),
             .texts(verdicts.map { LedgerStatement.storable($0.note) }), .uuid(tenant),
+            .uuids(requests.map(\.id)), .uuids(requests.map(\.tenant)), .timestamps(requests.map(\.started)),
+            .texts(requests.map(LedgerStatement.user)),
         ]
     }
 

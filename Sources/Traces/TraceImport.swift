@@ -193,7 +193,7 @@ package final class TraceImport {
         let verdicts = lines.flatMap(\.verdicts)
         counts.verdicts += verdicts.count
         guard writer != nil, !verdicts.isEmpty else { return }
-        _ = try await Verdicts(database).record(verdicts, tenant: owner.tenant)
+        _ = try await Verdicts(database).record(verdicts, tenant: owner.tenant, with: lines.map(\.request))
     }
 
     private func owners(_ ids: [UUID7]) async throws(StoreError) -> [UUID7: UUID7] {

@@ -10,6 +10,7 @@ import pytest
 from cluster import wait_for
 from load import Load
 from proxy import Plan
+from servers import POSTGRES
 
 LEDGER = "INTO requests"
 SPOOL = {"ledger": {"spool": "{folder}/spool"}, "postgres": {"outage_grace": "60s"}}
@@ -152,6 +153,70 @@ def test_the_spool_bridges_an_outage_and_an_end(make_cluster, postgres, end):
     assert sorted(os.listdir(folder)) == ["lock"]
     held, rows = check(cluster)
     assert len(held) == len(rows) == 52
+
+
+def everything(database):
+    """All that the database would give away in a backup."""
+    server = database.server
+    done = subprocess.run([POSTGRES / "pg_dump", "-h", str(server.root), "-p", str(server.port), "-U", "postgres",
+                           "--data-only", database.name], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize("user", ["rosa", None], ids=["one user", "the tenant"])
+def test_who_is_forgotten_before_the_spool_is_read_stays_forgotten(make_cluster, postgres, user):
+    cluster = make_cluster(gateways=1, config=SPOOL)
+    gateway = cluster.gateways[0]
+    cluster.add_tenant("other")
+    for tenant in ("acme", "other"):
+        cluster.tools.tool("tenant", "tags", tenant, "user")
+        cluster.tools.tool("tenant", "capture", tenant, "text")
+    time.sleep(1)  # A gateway looks for changes of tenants twice a second.
+
+    def ask(tenant, user, times):
+        for number in range(times):
+            body = {"model": "relay", "user": user, "messages": [
+                {"role": "user", "content": f"[[ten#{tenant}.{user}-{number}]] I am {user}-of-{tenant}"}]}
+            answer = cluster.client.post(f"{gateway.url}/v1/chat/completions", json=body, timeout=30,
+                                         headers={"authorization": f"Bearer {cluster.keys[tenant]}"})
+            assert answer.status_code == 200
+
+    def places(word):
+        """How often a word is in the database: as text, and in the bytes of prompts."""
+        text = everything(cluster.database)
+        return text.count(word), text.count(word.encode().hex())
+
+    people = [("acme", "rosa"), ("acme", "lily"), ("other", "rosa")]
+    for tenant, name in people:
+        ask(tenant, name, 1)
+    postgres.control("stop", "immediate")
+    for tenant, name in people:
+        ask(tenant, name, 3)
+    assert metric(gateway, "spooled_total") == 9
+    gateway.kill()
+    spool = b"".join(file.read_bytes() for file in (gateway.path.parent / "spool").glob("*.spool"))
+    assert spool.count(b"I am rosa-of-acme") == 3
+    postgres.control("start")
+    assert places("rosa-of-acme")[1] == 1
+    of_user = ["--user", user] if user else []
+    told = json.loads(cluster.tools.tool("tenant", "forget", "acme", *of_user, "--yes", "--json"))
+    assert told["requests"] == (1 if user else 2)
+    assert places("rosa-of-acme") == (0, 0)
+    gateway.start()
+    wait_for(lambda: metric(gateway, "spool_bytes") == 0, 20, "the spool is not emptied")
+    assert sorted(os.listdir(gateway.path.parent / "spool")) == ["lock"]
+    assert places("rosa-of-acme") == (0, 0)
+    assert places("lily-of-acme")[1] == (4 if user else 0)
+    assert places("rosa-of-other")[1] == 4
+    # Four requests of each person; only those that were forgotten say nothing.
+    assert cluster.database.rows("""
+        SELECT t.name, r.tags ->> 'user' AS user, count(DISTINCT r.id) AS requests, count(p.*) > 0 AS has_text
+        FROM requests r JOIN tenants t ON t.id = r.tenant_id LEFT JOIN payloads p ON p.request_id = r.id
+        GROUP BY 1, 2 ORDER BY 1, 2""") == [
+        *([{"name": "acme", "user": "lily", "requests": 4, "has_text": True}] if user else []),
+        {"name": "acme", "user": None, "requests": 4 if user else 8, "has_text": False},
+        {"name": "other", "user": "rosa", "requests": 4, "has_text": True}]
+    check(cluster)
 
 
 def test_a_spool_that_cannot_be_used(make_cluster):

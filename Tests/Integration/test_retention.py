@@ -135,3 +135,25 @@ def test_forgetting_a_user(ledger):
     assert "no tenant is named" in ledger.refused_tool("tenant", "forget", "nobody", "--yes")
     ledger.tool("tenant", "delete", "acme")
     assert json.loads(ledger.tool("tenant", "forget", "acme", "--yes", "--json"))["requests"] == 24
+
+
+def test_old_lines_of_somebody_who_was_forgotten(ledger, postgres, tmp_path):
+    path = tmp_path / "old.jsonl"
+    path.write_text(ledger.tool("trace", "export"))
+    other = installation(postgres, tmp_path / "other")
+    assert json.loads(other.tool("tenant", "forget", "acme", "--user", "u0", "--yes", "--json"))["requests"] == 0
+    for said in ("60 request(s) written, 0 there already", "0 request(s) written, 60 there already"):
+        assert said in other.tool("trace", "import", str(path), "--key", other.key)
+        # Every tenth request is u0's, and has verdicts. Everything else of it is as it was.
+        expected = []
+        for index, line in enumerate(map(json.loads, path.read_text().splitlines())):
+            if index % 10 == 0:
+                assert line["tags"]["user"] == "u0"
+                assert [verdict["note"] for verdict in line["verdicts"]] == [f"n{index}"] * 2
+                line["tags"] = {}
+                for verdict in line["verdicts"]:
+                    verdict["note"] = ""
+            expected.append(line)
+        assert [json.loads(line) for line in other.tool("trace", "export").splitlines()] == expected
+        assert other.database.rows("SELECT count(*) AS n FROM tag_values WHERE value = 'u0'") == [{"n": 0}]
+        audit(other)
