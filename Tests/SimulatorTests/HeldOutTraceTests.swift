@@ -225,20 +225,7 @@ import Testing
             let score = Double(mixed(UInt64(index) &+ seed) % 1_000_000) / 1_000_000
             requests[index].tags.append(RequestTag(key: "score", value: "\(score)"))
         }
-        var whole = try TraceSimulation(scenario)
-        for request in requests { try whole.add(request) }
-        var generator = TestGenerator(seed)
-        var parts: [[UInt8]] = []
-        for shard in 0..<16 {
-            var part = try TraceSimulation(scenario)
-            for request in requests where part.isInShard(request, shard, of: 16) { try part.add(request) }
-            parts.append(part.encode())
-        }
-        parts.shuffle(using: &generator)
-        var merged = try TraceSimulation(scenario)
-        for part in parts { try merged.merge(try TraceSimulation.decode(part, scenario: scenario)) }
-        #expect(merged.encode() == whole.encode())
-        #expect(merged.report() == whole.report())
+        let whole = try ScriptedTrace.checkParts(requests, scenario, seed: seed)
         #expect(order == .random || whole.scoreTables[0].timeLevel > 0)
         #expect(whole.report().sections.contains { $0.name == "held_out" && $0.table?.rows.count == 3 })
     }

@@ -1,5 +1,6 @@
 import Accounting
 import RelayCore
+import Testing
 
 @testable import Simulator
 
@@ -40,6 +41,28 @@ enum ScriptedTrace {
             }
             return request
         }
+    }
+
+    /// Simulates the requests whole, and in sixteen parts that are merged in random order: both must be the same bytes.
+    /// Gives the whole.
+    static func checkParts(
+        _ requests: [LoggedRequest], _ scenario: Scenario, seed: UInt64
+    ) throws -> TraceSimulation {
+        var whole = try TraceSimulation(scenario)
+        for request in requests { try whole.add(request) }
+        var parts: [[UInt8]] = []
+        for shard in 0..<16 {
+            var part = try TraceSimulation(scenario)
+            for request in requests where part.isInShard(request, shard, of: 16) { try part.add(request) }
+            parts.append(part.encode())
+        }
+        var generator = TestGenerator(seed)
+        parts.shuffle(using: &generator)
+        var merged = try TraceSimulation(scenario)
+        for part in parts { try merged.merge(try TraceSimulation.decode(part, scenario: scenario)) }
+        #expect(merged.encode() == whole.encode())
+        #expect(merged.report() == whole.report())
+        return whole
     }
 
     static func prices(_ cache: CacheAssumption) -> CostModel {

@@ -79,20 +79,7 @@ import Testing
     func `sixteen parts in any order are the whole, byte for byte`(_ seed: UInt64) throws {
         let requests = ScriptedTrace.requests(300, seed: seed)
         let scenario = ScriptedTrace.scenario()
-        var whole = try TraceSimulation(scenario)
-        for request in requests { try whole.add(request) }
-        var generator = TestGenerator(seed)
-        var parts: [[UInt8]] = []
-        for shard in 0..<16 {
-            var part = try TraceSimulation(scenario)
-            for request in requests where part.isInShard(request, shard, of: 16) { try part.add(request) }
-            parts.append(part.encode())
-        }
-        parts.shuffle(using: &generator)
-        var merged = try TraceSimulation(scenario)
-        for part in parts { try merged.merge(try TraceSimulation.decode(part, scenario: scenario)) }
-        #expect(merged.encode() == whole.encode())
-        #expect(merged.report() == whole.report())
+        let whole = try ScriptedTrace.checkParts(requests, scenario, seed: seed)
         #expect(whole.seen == 300)
     }
 
