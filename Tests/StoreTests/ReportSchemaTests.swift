@@ -118,6 +118,19 @@ import Testing
         #expect(error?.description.contains("permission denied") == true, "\(String(describing: error))")
     }
 
+    @Test func `what has its owner's rights is called by nobody else`() async throws {
+        let database = try await MeteredDatabase()
+        func count(_ condition: String) throws -> Int? {
+            Int(try database.sql("SELECT count(*) FROM pg_proc WHERE prosecdef AND \(condition)"))
+        }
+        #expect(try count("pronamespace = 'public'::regnamespace").map { $0 > 15 } == true)
+        #expect(try count("has_function_privilege('relaygate_report', oid, 'EXECUTE')") == 0)
+        let error = #expect(throws: TemporaryPostgres.Failure.self) {
+            try database.sql("SET ROLE relaygate_report; SELECT * FROM raise_alerts()")
+        }
+        #expect(error?.description.contains("permission denied") == true, "\(String(describing: error))")
+    }
+
     @Test func `no view is made of payloads, hashes of keys or notes of judges`() async throws {
         let database = try await MeteredDatabase()
         func uses(_ table: String, _ column: String?) throws -> String {
