@@ -90,6 +90,8 @@ import Testing
         #expect(await writer.flush(within: .seconds(60)))
         writer.stop()
         #expect(open.takeAll().isEmpty, "without an acknowledgement")
+        // What was killed last may have had nothing left to write.
+        try server.waitUntilReady(database)
         func lines(_ query: String) throws -> [String] {
             try server.sql(query, on: database).split(separator: "\n").map(String.init)
         }

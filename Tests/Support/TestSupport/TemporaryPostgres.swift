@@ -77,18 +77,21 @@ package final class TemporaryPostgres: Sendable {
 
     /// Kills the server processes of the connections to a database with SIGKILL; the server then restarts itself.
     package func killBackends(application: String, on connection: String) throws {
-        let query = "SELECT pid FROM pg_stat_activity WHERE application_name = '\(application)'"
-        // The server may still be recovering from the time before.
-        let deadline = ContinuousClock.now + .seconds(20)
-        var found = try? sql(query, on: connection)
-        while found == nil, ContinuousClock.now < deadline {
-            usleep(50_000)
-            found = try? sql(query, on: connection)
+        try waitUntilReady(connection)
+        let pids = try sql(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = '\(application)'", on: connection)
+        for pid in pids.split(separator: "\n").compactMap({ Int32($0) }) {
+            kill(pid, SIGKILL)
+            // The server knows when the process is no more; from then on it recovers, and lets nobody in.
+            while kill(pid, 0) == 0 { usleep(1000) }
         }
-        let pids = try found ?? sql(query, on: connection)
-        for pid in pids.split(separator: "\n") {
-            if let pid = Int32(pid) { kill(pid, SIGKILL) }
-        }
+    }
+
+    /// Waits until the server, which may be recovering, lets one in.
+    package func waitUntilReady(_ connection: String) throws {
+        let deadline = ContinuousClock.now + .seconds(120)
+        while (try? sql("SELECT 1", on: connection)) == nil, ContinuousClock.now < deadline { usleep(50_000) }
+        try sql("SELECT 1", on: connection)
     }
 
     // MARK: Processes
