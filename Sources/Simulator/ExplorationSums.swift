@@ -89,7 +89,7 @@ struct ExplorationSums: Equatable {
             robust[index].encode(&writer)
         }
         for sums in [slm, llm] {
-            for value in [sums.population, sums.sampled, sums.malformed] { writer.put(value) }
+            for value in [sums.population, sums.sampled, sums.malformed, sums.unstated] { writer.put(value) }
             writer.put([sums.weighted, sums.weights, sums.variance])
         }
     }
@@ -113,6 +113,7 @@ struct ExplorationSums: Equatable {
         sums.population = try reader.int()
         sums.sampled = try reader.int()
         sums.malformed = try reader.int()
+        sums.unstated = try reader.int()
         let values = try reader.numbers(3)
         (sums.weighted, sums.weights, sums.variance) = (values[0], values[1], values[2])
         return sums

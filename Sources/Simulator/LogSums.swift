@@ -23,12 +23,15 @@ struct LogSums: Equatable {
         var generated = 0
         var written = 0
         var visible: [Int: Int] = [:]
-        for segment in request.segments {
+        for (index, segment) in request.segments.enumerated() {
             commandTokens += Int128(segment.commandTokens)
             generated += segment.tokens
             if segment.role == .llm { written += segment.tokens }
             visible[segment.choice, default: 0] += segment.visibleTokens
-            if segment.role == .llm, !segment.finish.isRefused {
+            // What one command asked for counts once, however often the call was tried.
+            if segment.role == .llm, !segment.finish.isRefused,
+                segment.requested == nil || !request.isTriedAgain(index)
+            {
                 asked += min(segment.requested ?? segment.tokens, LogSums.requestedLimit)
             }
         }
@@ -41,13 +44,13 @@ struct LogSums: Equatable {
             requestedShare += min(Quantity.shareScale, share)
         }
         var before: [Int: Int] = [:]
-        for segment in request.segments {
+        for (index, segment) in request.segments.enumerated() {
             let start = before[segment.choice] ?? 0
             before[segment.choice] = start + segment.visibleTokens
             guard segment.role == .llm, segment.requested != nil, !segment.finish.isRefused else { continue }
             let whole = max(1, visible[segment.choice] ?? 1)
             let place = min(LogSums.positions - 1, start * LogSums.positions / whole)
-            calls[place] += 1
+            if !request.isTriedAgain(index) { calls[place] += 1 }
             callTokens[place] += Int128(segment.tokens)
         }
     }

@@ -136,14 +136,14 @@ package struct LoggedRequest: Sendable {
     package var verdicts: [LoggedVerdict]
     package var slmOnly: LoggedAlone?
     package var llmOnly: LoggedAlone?
-    /// The probability with which the counterfactual was run; 1 when it always is.
-    package var inclusionProbability: Double
+    /// The probability with which the request was drawn for the runs of the models alone; nil when nobody said.
+    package var inclusionProbability: Double?
 
     package init(
         id: UUID7, tenant: String, model: String, policy: String, propensity: Double? = nil, arrived: Timestamp,
         choices: Int = 1, promptTokens: Int, tags: [RequestTag] = [], segments: [LoggedSegment] = [],
         verdicts: [LoggedVerdict] = [], slmOnly: LoggedAlone? = nil, llmOnly: LoggedAlone? = nil,
-        inclusionProbability: Double = 1
+        inclusionProbability: Double? = nil
     ) {
         self.id = id
         self.tenant = tenant

@@ -89,6 +89,8 @@ package struct ShadowSums: Sendable, Equatable {
     package internal(set) var population = 0
     package internal(set) var sampled = 0
     package internal(set) var malformed = 0
+    /// Drawn requests whose probability nobody said.
+    package internal(set) var unstated = 0
     var weighted: Int128 = 0
     var weights: Int128 = 0
     var variance: Int128 = 0
@@ -96,10 +98,14 @@ package struct ShadowSums: Sendable, Equatable {
     package init() {}
 
     /// Adds a request; `outcome` is nil for one that was not drawn. Probabilities below 2^-20 are malformed.
-    package mutating func add(outcome: Double?, inclusion: Double) {
+    package mutating func add(outcome: Double?, inclusion: Double?) {
         population += 1
         guard let outcome else { return }
         sampled += 1
+        guard let inclusion else {
+            unstated += 1
+            return
+        }
         guard inclusion >= 1 / OffPolicySums.magnitudeLimit, inclusion <= 1,
             outcome.magnitude <= OffPolicySums.magnitudeLimit
         else {
@@ -117,14 +123,27 @@ package struct ShadowSums: Sendable, Equatable {
         population += other.population
         sampled += other.sampled
         malformed += other.malformed
+        unstated += other.unstated
         weighted = OffPolicySums.saturated(weighted, other.weighted)
         weights = OffPolicySums.saturated(weights, other.weights)
         variance = OffPolicySums.saturated(variance, other.variance)
     }
 
+    /// Why there is no estimate although requests were drawn.
+    package var refusal: String? {
+        if unstated > 0 { return "inclusion_probability is missing in \(unstated) of \(sampled) shadow runs" }
+        if malformed > 0 { return "inclusion_probability is below 2^-20 in \(malformed) of \(sampled) shadow runs" }
+        if sampled > 0, sampled < population, weights == Int128(sampled) * Int128(Self.unit) {
+            return
+                "inclusion_probability is 1 in every shadow run, yet \(population - sampled) of \(population) judged "
+                + "requests have no verdict of one"
+        }
+        return nil
+    }
+
     /// Horvitz-Thompson: Σ y/π / N; its variance Σ (1−π)·y²/π² / N² holds when requests are drawn independently.
     package var horvitzThompson: OffPolicyEstimates.Estimate? {
-        guard sampled > 0, malformed == 0 else { return nil }
+        guard sampled > 0, refusal == nil else { return nil }
         let n = Double(population)
         return OffPolicyEstimates.Estimate(
             value: Double(weighted) / Self.unit / n,
@@ -133,7 +152,7 @@ package struct ShadowSums: Sendable, Equatable {
 
     /// Hájek: Σ y/π / Σ 1/π, which does not need the size of the population.
     package var hajek: Number? {
-        guard sampled > 0, malformed == 0 else { return nil }
+        guard sampled > 0, refusal == nil else { return nil }
         return Number.quotient(weighted, weights)
     }
 }

@@ -115,6 +115,12 @@ extension TraceSimulation {
             explain(target, sums.estimates[index], sums.matching[index], robust(index), &table)
         }
         for (name, shadow) in [("SLM only", sums.slm), ("LLM only", sums.llm)] {
+            if let reason = shadow.refusal {
+                table.rows.append([
+                    .text(name), .text("Horvitz-Thompson"), .finding(.unknown(.share, reason: reason)),
+                    .count(shadow.sampled, .requests), .none, .none, .text(reason),
+                ])
+            }
             guard let estimate = shadow.horvitzThompson else { continue }
             let interval = estimate.standardError.map {
                 Statistics.normal(mean: .real(estimate.value), standardError: $0, of: "design")

@@ -55,6 +55,7 @@ enum UsageCommand {
         var report = try read(arguments) { database, _ in
             try await UsageReader(database, now: Clock.now).report(query)
         }
+        let emptyTags = report.emptyTags
         if let top { report.keep(top: top) }
         switch arguments.text("format").flatMap(UsageFormat.init) ?? .table {
         case .table: Terminal.write(UsageText.table(report))
@@ -63,7 +64,7 @@ enum UsageCommand {
         case .json: Terminal.line(report.json)
         case .jsonl: for line in report.jsonLines { Terminal.line(line) }
         }
-        for name in report.emptyTags {
+        for name in emptyTags {
             Terminal.write(
                 "note: no row has a value of \(Terminal.oneLine(name)): no request has the tag, or its tenant does not "
                     + "keep it (`relaygate tenant tags`)\n", to: STDERR_FILENO)

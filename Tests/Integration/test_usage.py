@@ -161,6 +161,9 @@ def test_a_tag_that_nothing_has_is_told(stack):
     found = subprocess.run(call, capture_output=True, text=True, timeout=60, check=True)
     assert found.stderr.startswith("note: no row has a value of tag:taem:") and found.stderr.count("\n") == 1
     assert found.stdout.splitlines()[-1].startswith("total")
+    # The row that is left without a tag is not all there is.
+    found = subprocess.run([*call[:3], "tag:team", "--top", "1", *call[4:]], capture_output=True, text=True, timeout=60)
+    assert "other rows (1)" in found.stdout and found.stderr == ""
 
 
 def test_the_rest_behind_the_top_is_one_row(stack):

@@ -36,7 +36,7 @@ import Testing
         LoggedSegment(
             role: .slm, sequence: 0, model: "small", requested: 20, tokens: 5, commandTokens: 3, finish: .call,
             inputTokens: 10),
-        LoggedSegment(role: .llm, sequence: 1, model: "large", tokens: 0, finish: .failed),
+        LoggedSegment(role: .llm, sequence: 1, model: "large", requested: 20, granted: 20, tokens: 0, finish: .failed),
         LoggedSegment(
             role: .llm, sequence: 1, attempt: 2, model: "large", requested: 20, granted: 20, tokens: 20,
             finish: .length, inputTokens: 12),
@@ -49,6 +49,15 @@ import Testing
         // 10 + 5, 12 + 20, 35 + 4.
         #expect(totals[cost: 0].exact == .whole(86))
         #expect(totals[cost: 1].exact == .whole(5))
+    }
+
+    /// 20 of 5 + 20 + 4 tokens, 0.6896551724138 rounded to twelve digits; after 2 of 26 visible tokens.
+    @Test func `what a command asked for counts once, and its call falls in one place`() {
+        var log = LogSums()
+        log.add(Self.triedAgain)
+        #expect(log.requestedShare == 689_655_172_414)
+        #expect(log.calls == [1, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        #expect(log.callTokens == [20, 0, 0, 0, 0, 0, 0, 0, 0, 0])
     }
 
     @Test func `a call that is refused has no attempts`() throws {

@@ -160,6 +160,29 @@ import Testing
         #expect(ShadowSums().hajek == nil)
     }
 
+    @Test func `without the probabilities there is no estimate, and the report says why`() throws {
+        var (unstated, certain) = (ShadowSums(), ShadowSums())
+        unstated.add(outcome: 1, inclusion: 0.5)
+        unstated.add(outcome: 1, inclusion: nil)
+        #expect(unstated.refusal == "inclusion_probability is missing in 1 of 2 shadow runs")
+        #expect(unstated.horvitzThompson == nil && unstated.hajek == nil)
+        // All drawn for sure, and yet not all drawn: one of them is wrong.
+        certain.add(outcome: 1, inclusion: 1)
+        #expect(certain.horvitzThompson?.value == 1)
+        certain.add(outcome: nil, inclusion: nil)
+        #expect(certain.refusal?.contains("1 of 2 judged requests") == true)
+        #expect(certain.horvitzThompson == nil && certain.hajek == nil)
+        var simulation = try TraceSimulation(Scenario(title: "shadow runs"))
+        var request = try #require(ScriptedTrace.requests(20, seed: 1).first { !$0.verdicts.isEmpty })
+        request.slmOnly = LoggedAlone(verdict: 1_000_000, tokens: 1)
+        request.inclusionProbability = nil
+        try simulation.add(request)
+        let table = try #require(simulation.report().sections.first { $0.name == "off_policy" }?.table)
+        let row = try #require(table.rows.first { $0[0] == .text("SLM only") && $0[1] == .text("Horvitz-Thompson") })
+        guard case .finding(let finding) = row[2] else { return #expect(Bool(false)) }
+        #expect(finding.knowledge == .unknown)
+    }
+
     /// What a report says of the doubly robust estimate, by target.
     private static func doublyRobust(shadows: Bool) throws -> [String: Finding] {
         func request(

@@ -142,6 +142,7 @@ import Testing
         var shadowed = Self.request(1)
         shadowed.verdicts = drawn.verdicts
         shadowed.llmOnly = LoggedAlone(verdict: 1_000_000, tokens: 9)
+        shadowed.inclusionProbability = 1
         let others = Self.terms(try Self.report(Self.scenario(.asLogged), [shadowed]))
         #expect(others.isSuperset(of: Self.shadows) && others.isDisjoint(with: ["IPS", "SNIPS", "doubly robust"]))
     }
