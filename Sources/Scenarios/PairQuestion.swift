@@ -36,7 +36,10 @@ extension Scenario {
             options.train = train
         }
         if !shares.isEmpty { options.shares = shares }
-        if !judges.isEmpty { options.judges = judges }
+        if !judges.isEmpty {
+            options.judges = judges
+            options.hasUsualJudges = false
+        }
         if selection != TraceSelection() {
             throw SimulationError(.scenario, "select", "needs a trace: a pair table has neither times nor tenants")
         }

@@ -96,7 +96,10 @@ struct HeldOutTable {
     var warnings: [String] {
         var warnings: [String] = []
         let held = results.filter { $0.chosen != nil }.map(\.row.heldOut.total.usable)
-        if let least = held.min(), least < 1000 {
+        if held.contains(0) {
+            warnings.append("no request is held out: nothing tells what a chosen threshold does on other requests")
+        }
+        if let least = held.filter({ $0 > 0 }).min(), least < 1000 {
             warnings.append("\(least) requests are held out: a difference of 3 points may be noise")
         }
         for result in results {

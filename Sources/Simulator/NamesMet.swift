@@ -12,6 +12,9 @@ struct NamesMet: Equatable {
     private(set) var hasCluster = false
     /// Whether a selected request has a verdict of the source that is believed.
     private(set) var hasVerdictSource = false
+    /// Of the tags that thresholds ask for: those that a selected request has, and those that hold a number there.
+    private(set) var tags: Set<String> = []
+    private(set) var scores: Set<String> = []
     /// By cost model: the first names, in their order, of models without a price in requests that could not be priced.
     private var unpriced: [Set<String>]
 
@@ -24,6 +27,15 @@ struct NamesMet: Equatable {
         if !hasCluster, case .tag(let tag) = scenario.cluster { hasCluster = request.tag(tag) != nil }
         if !hasVerdictSource, let source = scenario.verdictSource {
             hasVerdictSource = request.verdicts.contains { $0.source == source }
+        }
+    }
+
+    /// - Parameter found: the scores that thresholds ask for; nil where the request has no number.
+    mutating func add(_ found: [String: Double?], of request: LoggedRequest) {
+        guard scores.count < found.count else { return }
+        for (name, score) in found where !scores.contains(name) {
+            if score != nil { scores.insert(name) }
+            if request.tag(name) != nil { tags.insert(name) }
         }
     }
 
@@ -56,6 +68,8 @@ struct NamesMet: Equatable {
     mutating func merge(_ other: NamesMet) {
         tenants.formUnion(other.tenants)
         policies.formUnion(other.policies)
+        tags.formUnion(other.tags)
+        scores.formUnion(other.scores)
         hasGroup = hasGroup || other.hasGroup
         hasCluster = hasCluster || other.hasCluster
         hasVerdictSource = hasVerdictSource || other.hasVerdictSource
@@ -66,7 +80,7 @@ struct NamesMet: Equatable {
 
     func encode(_ writer: inout PartialWriter) {
         for flag in [hasGroup, hasCluster, hasVerdictSource] { writer.put(flag ? 1 : 0) }
-        for names in [tenants, policies] + unpriced {
+        for names in [tenants, policies, tags, scores] + unpriced {
             writer.put(names.count)
             for name in names.sorted() { writer.put(name) }
         }
@@ -79,6 +93,8 @@ struct NamesMet: Equatable {
         hasVerdictSource = try reader.int() == 1
         for _ in 0..<(try reader.count()) { tenants.insert(try reader.text()) }
         for _ in 0..<(try reader.count()) { policies.insert(try reader.text()) }
+        for _ in 0..<(try reader.count()) { tags.insert(try reader.text()) }
+        for _ in 0..<(try reader.count()) { scores.insert(try reader.text()) }
         for index in unpriced.indices {
             for _ in 0..<(try reader.count()) { insert(try reader.text(), index) }
         }

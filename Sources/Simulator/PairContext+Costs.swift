@@ -29,7 +29,8 @@ extension PairContext {
             name: "cost", title: "What they cost",
             notes: [
                 "AIQ of the random router between the models: \(text(segment.averageQuality)) by RouterBench's formula, "
-                    + "\(text(segment.averageQualityOverDearest)) as its code has it"
+                    + "\(text(segment.averageQualityOverDearest)) as its code has it",
+                "cheapest correct and a perfect judge know which answers are right: they bound, they do not predict",
             ],
             table: Table(
                 columns: [
@@ -86,6 +87,7 @@ extension PairContext {
     var cascade: Section {
         let costs = self.costs ?? PairCosts(countingCalls: table)
         let hasMoney = self.costs != nil
+        let isPerfect = options.judges.contains { $0.falseAccept.reduced == .zero && $0.falseReject.reduced == .zero }
         let rows: [[Table.Cell]] = options.judges.map { judge in
             let cascade = costs.cascade(falseAccept: judge.falseAccept, falseReject: judge.falseReject)
             let share = cascade.llmCalls.divided(by: .whole(Int128(counts.requests)))
@@ -103,7 +105,9 @@ extension PairContext {
             notes: [
                 "expected values; the judge errs independently with these rates and costs nothing here",
                 "random routers: one with the same share of requests for the LLM, one with the same bill",
-            ],
+            ]
+                + (isPerfect
+                    ? ["a judge that never errs knows what no judge knows: it bounds, it does not predict"] : []),
             table: Table(
                 columns: [
                     Table.Column("false_accept", "accepts wrong", decimals: 4),

@@ -117,7 +117,9 @@ extension PairContext {
                     }),
             ])
         return Section(
-            name: "oracle_router", title: "Bounds of every router", table: Table(columns: columns, rows: rows),
+            name: "oracle_router", title: "Bounds of every router",
+            notes: ["oracles know which answers are right, as no router does: they bound, they do not predict"],
+            table: Table(columns: columns, rows: rows),
             plot: plot)
     }
 

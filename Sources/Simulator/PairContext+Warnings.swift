@@ -8,16 +8,14 @@ extension PairContext {
                     + "1.4 points), as threshold:COLUMN@share=0.3 does")
         }
         warnings += try collapseWarnings()
-        if let share = largestCluster, share.double > 0.2 {
-            warnings.append(
-                "one cluster holds \(Decimals.text(share * .whole(100), decimals: 1)) % of the requests; intervals by "
-                    + "\(clusterName) rest on few clusters")
+        if let share = largestCluster,
+            let warning = ReportWarnings.largeCluster(share, by: clusterName, isFolded: false)
+        {
+            warnings.append(warning)
         }
         if let warning = try tenantWarning() { warnings.append(warning) }
         warnings += try macroWarnings()
         if let warning = ReportWarnings.unmatched(unmatched) { warnings.append(warning) }
-        warnings.append(
-            "the oracle and the cascade's perfect judge know what no router knows; they bound, they do not predict")
         if costs != nil {
             warnings.append("prices age and no cache is assumed: both are said above and belong to the result")
         }
@@ -92,16 +90,20 @@ extension PairContext {
         return warnings
     }
 
-    /// Of the LLM's bill, or of the requests without prices, in a table that has tenants.
+    /// Of the LLM's bill, without prices of its tokens, and of the requests where there are none, in a table that has
+    /// tenants. Rows without a tenant are nobody's.
     private func tenantWarning() throws(SimulationError) -> String? {
         guard table.header.contains("tenant") else { return nil }
         var spend = TenantSpend()
-        for (index, tenant) in try table.column("tenant", for: "cluster").enumerated() {
-            spend.add(tenant, llmTokens: 1, money: costs?.entries[index].llm ?? 0)
+        let tenants = try table.column("tenant", for: "cluster")
+        for (index, tenant) in tenants.enumerated() where !tenant.isEmpty {
+            let tokens = table.hasTokens ? Int128(table.rows[index].llmTokens) : 1
+            spend.add(tenant, llmTokens: tokens, money: costs?.entries[index].llm ?? 0)
         }
         guard let (name, share) = spend.largest(isMoney: costs != nil) else { return nil }
-        return ReportWarnings.largeTenant(
-            name, share, of: costs == nil ? "the requests" : "the LLM's bill", isClustered: options.cluster == .tenant)
+        let what = costs != nil ? "the LLM's bill" : table.hasTokens ? "the LLM's tokens" : "the requests"
+        let some = tenants.contains("") ? " among rows with a tenant" : ""
+        return ReportWarnings.largeTenant(name, share, of: what + some, isClustered: options.cluster == .tenant)
     }
 
     private func macroWarnings() throws(SimulationError) -> [String] {
@@ -112,18 +114,18 @@ extension PairContext {
         }
         let order = groups.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.map(\.value)
         return [
-            ReportWarnings.macro("accuracy of the SLM, by \(name)", order.compactMap(\.slmAccuracy), micro: slm),
-            ReportWarnings.macro("accuracy of the LLM, by \(name)", order.compactMap(\.llmAccuracy), micro: llm),
+            ReportWarnings.macro("accuracy of the SLM, by \(name)", order.map { ($0.slmAccuracy, $0.requests) }),
+            ReportWarnings.macro("accuracy of the LLM, by \(name)", order.map { ($0.llmAccuracy, $0.requests) }),
         ].compactMap { $0 }
     }
 
-    /// Cascades and measured systems beyond either model.
+    /// Cascades that were asked for and measured systems beyond either model.
     private var unmatched: [String] {
         func isBeyond(_ accuracy: Number) -> Bool {
             PerformanceMatch(accuracy: accuracy, slm: slm, llm: llm).hasNoSolution
         }
         let costs = self.costs ?? PairCosts(countingCalls: table)
-        let cascades = options.judges.filter { judge in
+        let cascades = (options.hasUsualJudges ? [] : options.judges).filter { judge in
             isBeyond(costs.cascade(falseAccept: judge.falseAccept, falseReject: judge.falseReject).accuracy)
         }.map { judge in
             "cascade "

@@ -67,6 +67,8 @@ package struct PairOptions: Sendable, Equatable {
     package var judges: [Judge] = [0, 5, 10, 20].map {
         Judge(falseAccept: .ratio($0, 100), falseReject: .ratio($0, 100))
     }
+    /// Whether `judges` are those of every report, for which nobody asked.
+    package var hasUsualJudges = true
     package var scores: [Score] = []
     package var chosen: [Chosen] = []
     /// For `chosen`.

@@ -14,17 +14,39 @@ enum ReportWarnings {
         return "\(who) has \(Decimals.text(share * .whole(100), decimals: 1)) % of \(what): \(remedy)"
     }
 
+    /// One cluster has many of the requests.
+    ///
+    /// - Parameter isFolded: whether clusters are in random groups, of which the share is.
+    static func largeCluster(_ share: Number, by name: String, isFolded: Bool) -> String? {
+        guard share > TenantSpend.largestShare else { return nil }
+        let who = isFolded ? "one cluster, or one of \(ClusterTable.limit) random groups of them," : "one cluster"
+        return
+            "\(who) holds \(Decimals.text(share * .whole(100), decimals: 1)) % of the requests; intervals by \(name) "
+            + "rest on few clusters"
+    }
+
+    /// A group of fewer requests is no group to take a mean over: the smallest published benchmark, AIME, has 30.
+    static let smallestGroup = 30
+
     /// The mean over groups is another number than the mean over requests.
     ///
-    /// - Parameters:
-    ///   - groups: an accuracy for each group.
-    ///   - micro: the accuracy over all requests.
-    static func macro(_ what: String, _ groups: [Number], micro: Number) -> String? {
-        guard groups.count > 1, let macro = Number.mean(groups) else { return nil }
+    /// - Parameter groups: those that are too small are in neither mean.
+    static func macro(_ what: String, _ groups: [(accuracy: Number?, requests: Int)]) -> String? {
+        let large = groups.compactMap { group in
+            group.requests < smallestGroup ? nil : group.accuracy.map { (accuracy: $0, requests: group.requests) }
+        }
+        let requests = large.reduce(0) { $0 + $1.requests }
+        let right = large.reduce(Number.zero) { $0 + $1.accuracy * .whole(Int128($1.requests)) }
+        guard large.count > 1, let macro = Number.mean(large.map(\.accuracy)),
+            let micro = right.divided(by: .whole(Int128(requests)))
+        else { return nil }
         let difference = macro - micro
         guard difference >= .ratio(1, 200) || difference <= .ratio(-1, 200) else { return nil }
-        return "\(what): \(Decimals.text(macro, decimals: 4)) as the mean over \(groups.count) groups (macro), "
-            + "\(Decimals.text(micro, decimals: 4)) over requests (micro); say which, for gains and p* move with it"
+        let left = groups.count - large.count
+        return "\(what): \(Decimals.text(macro, decimals: 4)) as the mean over \(large.count) groups (macro), "
+            + "\(Decimals.text(micro, decimals: 4)) over their requests (micro)"
+            + (left > 0 ? ", without \(left) groups of fewer than \(smallestGroup)" : "")
+            + "; say which, for gains and p* move with it"
     }
 
     /// Policies beyond either model.

@@ -20,14 +20,21 @@ enum RouterScore {
 
     /// CostSave at one point: 1 − cost / cost of the best single model, where it is as accurate as that. Below 0 is
     /// possible. LLMRouterBench takes the largest over a router's points.
-    static func costSave(_ bill: Bill, best: Bill) -> Finding {
+    ///
+    /// - Parameter best: nil where a bill of either model alone is not known.
+    /// - Returns: the cell, and why there is none where it is known that it does not apply.
+    static func costSave(_ bill: Bill, best: Bill?) -> (cell: Table.Cell, note: String) {
+        guard let best else {
+            let reason = "the bill of the SLM or of the LLM alone is not known, so that the best single model's is not"
+            return (.finding(.unknown(.share, reason: reason)), "")
+        }
         guard bill.accuracy >= best.accuracy else {
-            return .unknown(.share, reason: "is less accurate than the best single model, so that nothing is saved")
+            return (.none, "no CostSave: less accurate than the best single model")
         }
         guard let part = bill.cost.divided(by: best.cost) else {
-            return .unknown(.share, reason: "the best single model costs nothing")
+            return (.none, "no CostSave: the best single model costs nothing")
         }
-        return .exact(.one - part, .share)
+        return (.finding(.exact(.one - part, .share)), "")
     }
 
     /// RouterArena's C and S: C = (log2 c_max − log2 c) / (log2 c_max − log2 c_min), S = (1+β)·A·C / (β·A + C).
@@ -80,6 +87,7 @@ enum RouterScore {
         var basis: String
         /// Nil with a reason why there is no score.
         var bill: Bill?
+        /// Nil where a bill of either model alone is not known.
         var best: Bill?
         var note = ""
     }
@@ -99,10 +107,11 @@ enum RouterScore {
                 return [.text(row.policy), .text(row.basis), .none, .none, unknown, unknown, unknown, .text(row.note)]
             }
             let arena = arena(bill)
+            let save = costSave(bill, best: row.best)
             return [
                 .text(row.policy), .text(row.basis), .exact(bill.accuracy, .share), .exact(bill.cost, .picoDollars),
-                row.best.map { .finding(costSave(bill, best: $0)) } ?? .none, .finding(arena.cost),
-                .finding(arena.score), .text(row.note),
+                save.cell, .finding(arena.cost), .finding(arena.score),
+                .text([row.note, save.note].filter { !$0.isEmpty }.joined(separator: "; ")),
             ]
         }
         return Section(

@@ -182,6 +182,8 @@ package struct Scenario: Sendable, Equatable {
     package var title: String
     package var selection = TraceSelection()
     package var policies: [PolicyEntry] = []
+    /// Whether `policies` are those of every report, for which nobody asked.
+    package var hasUsualPolicies = false
     package var costModels: [CostModel] = []
     /// What resource-equivalent comparisons match.
     package var matched = MatchedQuantity.llmTokens

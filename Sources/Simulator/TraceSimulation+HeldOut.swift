@@ -103,7 +103,7 @@ extension TraceSimulation {
         return Timestamp(microseconds: microseconds).rfc3339.dropLast() + ".\(digits)Z"
     }
 
-    private var clusterName: String {
+    var clusterName: String {
         switch plan.scenario.cluster {
         case .request: "request"
         case .tenant: "tenant"

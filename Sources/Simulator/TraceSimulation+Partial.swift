@@ -120,7 +120,7 @@ extension TraceSimulation {
             let name = try reader.text()
             groups[name] = try GroupSums(&reader, leaves: plan.leaves.count, costModels: plan.tables.count)
         }
-        clusters = try ClusterTable(&reader, width: ClusterColumn.width(plan))
+        clusters = try ClusterTable(&reader, width: TraceSimulation.clusterWidth(plan))
         for index in budgets.indices {
             guard let rules = budgets[index]?.rules else { continue }
             budgets[index] = try BudgetReplay(&reader, rules: rules)

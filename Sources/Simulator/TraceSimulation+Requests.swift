@@ -51,6 +51,15 @@ extension TraceSimulation {
         return group
     }
 
+    /// Numbers of a cluster: its columns and, last, its requests.
+    static func clusterWidth(_ plan: ReplayPlan) -> Int { ClusterColumn.width(plan) + 1 }
+
+    /// Of the requests, in the largest cluster or, where there are too many to keep apart, the largest group of them;
+    /// nil where no intervals are drawn.
+    var largestCluster: Number? {
+        clusters.rows.compactMap(\.last).max().flatMap { Number.quotient($0, Int128(seen - outside)) }
+    }
+
     func clusterHash(_ request: LoggedRequest) -> UInt64 {
         switch plan.scenario.cluster {
         case .request: mixed(request.id.high &+ mixed(request.id.low))

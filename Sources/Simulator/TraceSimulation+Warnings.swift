@@ -2,11 +2,7 @@
 extension TraceSimulation {
     func warnings(_ answers: [PolicyAnswer], _ sums: GroupSums) -> [String] {
         var warnings = emptySelections + coverageWarnings(sums)
-        if case .request = plan.scenario.cluster {
-            warnings.append(
-                "intervals take requests as independent; set cluster to tenant or to a tag such as question if they are not"
-            )
-        }
+        if let warning = clusterWarning { warnings.append(warning) }
         if let warning = tenantWarning(sums) { warnings.append(warning) }
         if judged > 0, judged < ReportWarnings.fewRequests {
             warnings.append("\(judged) verdicts: a difference of 3 points may be noise")
@@ -14,7 +10,7 @@ extension TraceSimulation {
             warnings.append(
                 "\(paired) requests with known answers of both models alone: a difference of 3 points may be noise")
         }
-        for case .threshold(let score, _) in plan.leaves {
+        for case .threshold(let score, _) in plan.leaves where met.scores.contains(score) {
             warnings.append(
                 "thresholds on \(score) look better on the log that they were chosen on than on new requests; one that is "
                     + "chosen here, such as threshold:\(score)@share=0.3, is reported on requests that are held out")
@@ -23,6 +19,20 @@ extension TraceSimulation {
             warnings.append("prices age: those of the cost models belong to the result")
         }
         return warnings + comparisonWarnings(answers, sums)
+    }
+
+    /// What intervals take for independent.
+    private var clusterWarning: String? {
+        // Intervals of held-out requests are by a formula.
+        let hasIntervals = plan.scenario.replicates > 0 || !plan.chosenScores.isEmpty
+        guard plan.scenario.cluster != .request else {
+            guard hasIntervals, seen > outside else { return nil }
+            return
+                "intervals take requests as independent; set cluster to tenant or to a tag such as question if they are not"
+        }
+        return largestCluster.flatMap {
+            ReportWarnings.largeCluster($0, by: clusterName, isFolded: clusters.isFolded)
+        }
     }
 
     /// What the data lack.
@@ -59,7 +69,9 @@ extension TraceSimulation {
         var warnings: [String] = []
         let isExplored =
             exploration.estimates.contains { $0.count > 0 } || exploration.slm.sampled + exploration.llm.sampled > 0
-        let isUnknown = answers.contains { $0.totals.map { $0.replayable < $0.requests } ?? true }
+        let isUnknown =
+            !plan.scenario.hasUsualPolicies
+            && answers.contains { $0.totals.map { $0.replayable < $0.requests } ?? true }
         if judged > 0, paired == 0, !isExplored, isUnknown {
             warnings.append(
                 "the log says nothing of what it did not do: without drawn policies (propensity) or shadow runs "
@@ -69,7 +81,7 @@ extension TraceSimulation {
             guard let isLLM = collapse(answer) else { continue }
             warnings.append(RoutingCollapse.text(answer.name, isLLM: isLLM))
         }
-        if let warning = macroWarning(sums) { warnings.append(warning) }
+        if let warning = macroWarning { warnings.append(warning) }
         guard paired > 0 else { return warnings }
         let unmatched = answers.filter { answer in
             guard let leaf = answer.leaf, !plan.leaves[leaf].isOrdered else { return false }
@@ -91,25 +103,25 @@ extension TraceSimulation {
         return warnings
     }
 
-    /// Which model alone a policy comes to that is called another: true for the LLM.
+    /// Which model alone a router comes to that is called another: true for the LLM.
     private func collapse(_ answer: PolicyAnswer) -> Bool? {
         switch answer.counterfactual {
-        case .asLogged, .slmOnly, .llmOnly, .randomRouter: return nil
+        // Who asks for these knows.
+        case .slmOnly, .llmOnly, .randomRouter: return nil
         default: break
         }
-        guard let totals = answer.totals, totals.requests > 0 else { return nil }
+        guard answer.counterfactual.choosesModel, let totals = answer.totals, totals.requests > 0 else { return nil }
         let isSLM = totals[.llmTokens].exact == .zero && totals[.reached].exact == .zero
         let isLLM = totals[.slmTokens].exact == .zero && totals[.reached].exact == .whole(Int128(totals.requests))
         return isSLM == isLLM ? nil : isLLM
     }
 
-    private func macroWarning(_ sums: GroupSums) -> String? {
-        guard let name = plan.scenario.groupBy,
-            let micro = totals(ReplayPlan.asLogged, sums, paired: false).accuracy?.exact
-        else { return nil }
+    private var macroWarning: String? {
+        guard let name = plan.scenario.groupBy else { return nil }
         let order = groups.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-        let accuracies = order.compactMap { totals(ReplayPlan.asLogged, $0.value, paired: false).accuracy?.exact }
-        return ReportWarnings.macro("accuracy as logged, by \(name)", accuracies, micro: micro)
+        let logged = order.map { totals(ReplayPlan.asLogged, $0.value, paired: false) }
+        return ReportWarnings.macro(
+            "accuracy as logged, by \(name)", logged.map { (accuracy: $0.accuracy?.exact, requests: $0.judged) })
     }
 
     /// What the selection asked for and did not find: a name that is mistyped looks like one without traffic.
@@ -139,6 +151,12 @@ extension TraceSimulation {
             warnings.append(
                 "no request that was selected has a verdict of the source \(source) (verdict_source): nothing is judged"
             )
+        }
+        for score in plan.scores.sorted() where !met.scores.contains(score) {
+            warnings.append(
+                met.tags.contains(score)
+                    ? "no value of the tag \(score) is a number (threshold): no request has a score"
+                    : "no request that was selected has the tag \(score) (threshold): no request has a score")
         }
         return warnings
     }

@@ -37,7 +37,7 @@ package struct TraceSimulation: Sendable {
     package init(_ scenario: Scenario) throws(SimulationError) {
         let plan = try ReplayPlan(scenario)
         self.plan = plan
-        clusters = ClusterTable(width: ClusterColumn.width(plan))
+        clusters = ClusterTable(width: TraceSimulation.clusterWidth(plan))
         exploration = ExplorationSums(plan)
         scoreTables = plan.chosenScores.map { _ in ScoreTable() }
         met = NamesMet(costModels: plan.tables.count)
@@ -84,6 +84,7 @@ package struct TraceSimulation: Sendable {
             && llm[.llmTokens].isExact
         if isPaired { paired += 1 }
         let scores = scores(of: request)
+        met.add(scores, of: request)
         if scores.contains(where: { $0.value == nil }) { unscored += 1 }
         exploration.add(replay, scores: scores)
         if replay.verdict != nil { addScores(request, scores, slm, llm, isPaired: isPaired) }
@@ -91,6 +92,7 @@ package struct TraceSimulation: Sendable {
         var unpriced: UInt64 = 0
         let group = try group(request)
         let place = plan.scenario.replicates > 0 ? clusters.place(clusterHash(request)) : nil
+        if let place { clusters.add(1, at: clusters.width - 1, place: place) }
         // The group is taken out while it changes, so that it is not copied.
         var sums = groups.removeValue(forKey: group) ?? emptyGroup
         defer { groups[group] = sums }

@@ -140,6 +140,7 @@ struct SimulateQuestion {
         case .traces, .ledger: break
         }
         if scenario.policies.isEmpty {
+            scenario.hasUsualPolicies = true
             scenario.policies = [
                 PolicyEntry(name: "slm", counterfactual: .slmOnly), PolicyEntry(name: "llm", counterfactual: .llmOnly),
                 PolicyEntry(name: "random:matched-tokens", counterfactual: .randomRouterAtCost(.llmTokens)),

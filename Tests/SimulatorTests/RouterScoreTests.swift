@@ -45,20 +45,23 @@ import Testing
         }
     }
 
-    @Test func `what is saved`() {
+    @Test func `what is saved`() throws {
         let (slm, llm) = (Self.bill(.ratio(1, 2), dollars: .whole(1)), Self.bill(.ratio(7, 10), dollars: .whole(4)))
         #expect(RouterScore.best(slm, llm) == llm && RouterScore.best(llm, slm) == llm)
         let equal = Self.bill(.ratio(1, 2), dollars: .whole(2))
         #expect(RouterScore.best(slm, equal) == slm && RouterScore.best(equal, slm) == slm)
-        func save(_ accuracy: Number, _ dollars: Number) -> Finding {
+        func save(_ accuracy: Number, _ dollars: Number) -> (cell: Table.Cell, note: String) {
             RouterScore.costSave(Self.bill(accuracy, dollars: dollars), best: llm)
         }
-        #expect(save(.ratio(7, 10), .whole(1)).knowledge == .exact(.ratio(3, 4)))
+        #expect(save(.ratio(7, 10), .whole(1)) == (.finding(.exact(.ratio(3, 4), .share)), ""))
         // Dearer than the best model: a loss.
-        #expect(save(.ratio(9, 10), .whole(5)).knowledge == .exact(.ratio(-1, 4)))
-        #expect(save(.ratio(69, 100), .whole(1)).knowledge == .unknown)
+        #expect(save(.ratio(9, 10), .whole(5)) == (.finding(.exact(.ratio(-1, 4), .share)), ""))
+        // What is known not to apply is not unknown.
+        #expect(save(.ratio(69, 100), .whole(1)) == (.none, "no CostSave: less accurate than the best single model"))
         let free = RouterScore.costSave(llm, best: Self.bill(.zero, dollars: .zero))
-        #expect(free.reason == "the best single model costs nothing")
+        #expect(free == (.none, "no CostSave: the best single model costs nothing"))
+        guard case .finding(let unknown) = RouterScore.costSave(llm, best: nil).cell else { throw Missing() }
+        #expect(unknown.knowledge == .unknown && unknown.reason?.contains("alone is not known") == true)
     }
 
     // MARK: In reports
@@ -103,8 +106,9 @@ import Testing
         #expect(
             Self.row(report, "threshold on score, largest saving")?["note"]
                 == .text("from 3 on, chosen on these very requests"))
-        guard case .finding(let saved) = Self.row(report, "SLM only")?["cost_save"] else { throw Missing() }
-        #expect(saved.knowledge == .unknown && saved.reason?.contains("less accurate") == true)
+        let small = Self.row(report, "SLM only")
+        #expect(small?["cost_save"] == Table.Cell.none)
+        #expect(small?["note"] == .text("no CostSave: less accurate than the best single model"))
         // C = ln(200/0.12) / ln(200/0.0044); S = 1.1 · 0.5 · C / (0.05 + C).
         let part = log(200 / 0.12) / log(200 / 0.0044)
         #expect(abs((Self.number(report, "SLM only", "arena_cost") ?? .nan) - part) < 1e-12)
@@ -156,7 +160,9 @@ import Testing
         return request
     }
 
-    private static func report(_ requests: [LoggedRequest], prices: Bool = true) throws -> Report {
+    private static func report(_ requests: [LoggedRequest], prices: Bool = true, models: Set<String> = ["slm", "llm"])
+        throws -> Report
+    {
         var scenario = Scenario(title: "scores")
         scenario.replicates = 0
         scenario.policies = [
@@ -169,7 +175,7 @@ import Testing
                 output: output, request: 0)
         }
         if prices {
-            let list = [price("slm", 10_000_000), price("llm", 100_000_000)]
+            let list = [price("slm", 10_000_000), price("llm", 100_000_000)].filter { models.contains($0.model) }
             scenario.costModels = [CostModel(name: "money", basis: .prices(list, .none))]
         }
         var simulation = try TraceSimulation(scenario)
@@ -192,5 +198,16 @@ import Testing
         let unpriced = try Self.report(requests + [Self.request(9, slm: 1, llm: 1, arrived: 0)])
         guard case .finding(let score) = Self.row(unpriced, "small")?["arena_score"] else { throw Missing() }
         #expect(score.reason == "1 requests have no price or no prompt count: no score")
+    }
+
+    @Test func `the best model's bill may be unknown`() throws {
+        // The LLM alone has no price: what the SLM saves beside it nobody can say.
+        let requests = [(1, 1), (0, 1)].enumerated().map {
+            Self.request(UInt64($0.offset + 1), slm: $0.element.0, llm: $0.element.1)
+        }
+        let report = try Self.report(requests, models: ["slm"])
+        guard case .finding(let saved) = Self.row(report, "small")?["cost_save"] else { throw Missing() }
+        #expect(saved.knowledge == .unknown && saved.reason?.contains("alone is not known") == true)
+        #expect(Self.number(report, "small", "cost") == 1e11)
     }
 }

@@ -140,6 +140,7 @@ import Testing
             try Self.warnings(some(5)) {
                 money(&$0)
                 $0.cluster = .request
+                $0.replicates = 1
             }, "intervals take requests as independent", "tenant t0 has 20.3 % of the spend (money): requests of one",
             "prices age")
         // One tenant alone is no matter of clusters, and tokens of the LLM nobody spent.
@@ -184,9 +185,121 @@ import Testing
         Self.expect(
             try Self.warnings(
                 Self.requests(),
-                Self.policies(.randomRouterAtCost(.requests), .randomRouter(share: 0), .slmOnly, .llmOnly, .capCalls(0))
+                Self.policies(
+                    .randomRouterAtCost(.requests), .randomRouter(share: 0), .slmOnly, .llmOnly,
+                    .timeShared(.slmOnly, .randomRouter(share: 0), share: 0.5))
             ),
             "p0 sends no request to the LLM", "p4 sends no request to the LLM")
+    }
+
+    @Test func `what changes calls is no router`() throws {
+        Self.expect(
+            try Self.warnings(
+                Self.requests(),
+                Self.policies(
+                    .slmOnly, .capCalls(0), .capTokensPerRequest(0), .asLogged,
+                    .timeShared(.capCalls(0), .slmOnly, share: 0.5))))
+    }
+
+    @Test func `one cluster with more than a fifth`() throws {
+        func clustered(_ cluster: Cluster, _ more: Int) throws -> [String] {
+            let requests = Self.requests { index, request in
+                request.tenant = index < more ? "t0" : "t\(index % 5)"
+                request.tags.append(RequestTag(key: "question", value: request.tenant))
+            }
+            return try Self.warnings(requests) {
+                $0.cluster = cluster
+                $0.replicates = 1
+            }
+        }
+        for cluster in [Cluster.tenant, .tag("question")] {
+            let name = cluster == .tenant ? "tenant" : "question"
+            Self.expect(try clustered(cluster, 0))
+            // 240 and four more.
+            Self.expect(
+                try clustered(cluster, 5),
+                "one cluster holds 20.3 % of the requests; intervals by \(name) rest on few clusters")
+            Self.expect(try clustered(cluster, 1200), "one cluster holds 100.0 % of the requests; intervals by \(name)")
+        }
+        // Without intervals it is no matter.
+        Self.expect(try Self.warnings(Self.requests { $1.tenant = "t" }))
+        // Requests without the tag are clusters of their own.
+        let some = Self.requests { index, request in
+            if index < 100 { request.tags.append(RequestTag(key: "question", value: "q")) }
+        }
+        Self.expect(
+            try Self.warnings(some) {
+                $0.cluster = .tag("question")
+                $0.replicates = 1
+            })
+    }
+
+    @Test func `clusters that are too many to keep apart`() throws {
+        // 4,300 clusters of one request and one of 1,200: 1200/5500 = 21.8 %, and some that share its group.
+        let first = Self.requests()[0]
+        let requests = (0..<5500).map { index in
+            var request = first
+            request.id = UUID7(high: UInt64(index + 1) << 16, low: mixed(UInt64(index)))
+            request.tenant = index < 1200 ? "large" : "t\(index)"
+            return request
+        }
+        let warnings = try Self.warnings(requests) { $0.replicates = 1 }
+        #expect(
+            warnings.contains {
+                $0.hasPrefix("one cluster, or one of 4096 random groups of them, holds 21.")
+                    && $0.hasSuffix("% of the requests; intervals by tenant rest on few clusters")
+            }, "\(warnings)")
+    }
+
+    @Test func `intervals and other policies that nobody asked for`() throws {
+        func independent(_ change: @escaping (inout Scenario) -> Void) throws -> [String] {
+            try Self.warnings(Self.requests()) {
+                $0.cluster = .request
+                change(&$0)
+            }
+        }
+        Self.expect(try independent { $0.replicates = 1 }, "intervals take requests as independent")
+        Self.expect(try independent { $0.replicates = 0 })
+        Self.expect(
+            try independent {
+                $0.replicates = 1
+                $0.selection.tenants = ["nobody"]
+            }, "there are no requests")
+        // The policies of every report, of which one is unknown here.
+        let alone = Self.requests { $1.llmOnly = nil }
+        func policies(_ isUsual: Bool) throws -> [String] {
+            try Self.warnings(alone) {
+                $0.policies.append(PolicyEntry(name: "llm", counterfactual: .llmOnly))
+                $0.hasUsualPolicies = isUsual
+            }
+        }
+        Self.expect(try policies(true))
+        Self.expect(try policies(false), "the log says nothing of what it did not do")
+    }
+
+    @Test func `scores that no request has`() throws {
+        let given = Self.policies(.thresholdRouter(score: "nosuch", threshold: 0.5))
+        Self.expect(
+            try Self.warnings(Self.requests(), given),
+            "no request that was selected has the tag nosuch (threshold): no request has a score")
+        Self.expect(
+            try Self.warnings(
+                Self.requests(), Self.policies(.chosenThreshold(score: "nosuch", aim: .share(0.3)))),
+            "no request that was selected has the tag nosuch (threshold)")
+        Self.expect(
+            try Self.warnings(Self.requests(), Self.policies(.chosenThreshold(score: "kind", aim: .share(0.3)))),
+            "no value of the tag kind is a number (threshold): no request has a score")
+        // One number is enough, and no number is one that is not finite.
+        let one = Self.requests { index, request in
+            request.tags[1] = RequestTag(key: "kind", value: index == 1199 ? "1" : "nan")
+        }
+        Self.expect(
+            try Self.warnings(one, Self.policies(.thresholdRouter(score: "kind", threshold: 0.5))), "thresholds on kind"
+        )
+        let none = Self.requests { $1.tags[1] = RequestTag(key: "kind", value: "nan") }
+        Self.expect(
+            try Self.warnings(none, Self.policies(.thresholdRouter(score: "kind", threshold: 0.5))),
+            "no value of the tag kind is a number")
     }
 
     @Test func `p* without a solution`() throws {
@@ -202,13 +315,17 @@ import Testing
     @Test func `means over groups and over requests`() throws {
         // Groups of 300, each right on 150.
         Self.expect(try Self.warnings { $0.groupBy = "kind" })
-        // One group of 12 that is right, and one of 1,188 right on 588: (1 + 588/1188)/2 and 600/1200.
-        let uneven = Self.requests { index, request in
-            request.tags = [RequestTag(key: "kind", value: index < 12 ? "few" : "many")]
+        // One group of 30 that is right, and one of 1,170 right on 570: (1 + 570/1170)/2 and 600/1200.
+        func uneven(_ few: Int) -> [LoggedRequest] {
+            Self.requests { index, request in
+                request.tags = [RequestTag(key: "kind", value: index < few ? "few" : "many")]
+            }
         }
         Self.expect(
-            try Self.warnings(uneven) { $0.groupBy = "kind" },
-            "accuracy as logged, by kind: 0.7475 as the mean over 2 groups (macro), 0.5000 over requests (micro)")
+            try Self.warnings(uneven(30)) { $0.groupBy = "kind" },
+            "accuracy as logged, by kind: 0.7436 as the mean over 2 groups (macro), 0.5000 over their requests (micro);"
+        )
+        Self.expect(try Self.warnings(uneven(29)) { $0.groupBy = "kind" })
     }
 
     // MARK: Tenants
