@@ -16,9 +16,17 @@ package struct ScenarioFile: Sendable, Equatable {
         case paper
     }
 
+    /// A key at the top of the file.
+    package struct Key: Sendable, Equatable {
+        package var name: String
+        package var position: Position
+    }
+
     package var scenario: Scenario
     /// Nil when the file leaves it to the command line.
     package var source: Source?
+    /// The keys of the question that the file has: all but its title and its source.
+    package var questions: [Key]
 
     /// Reads and checks a file; names in it are made relative to its folder.
     ///
@@ -64,6 +72,8 @@ struct ScenarioLoader {
         let name = fileName.split(separator: "/").last.map(String.init) ?? fileName
         var scenario = Scenario(title: reader.textIfPresent("title") ?? name)
         let source = source(&reader)
+        let keys = ScenarioReference.entries.map(\.path).filter { !$0.contains(".") && $0 != "title" && $0 != "source" }
+        let questions = keys.filter(reader.has).map { ScenarioFile.Key(name: $0, position: reader.position(of: $0)) }
         scenario.selection = selection(&reader)
         scenario.policies = policies(&reader)
         scenario.costModels = costModels(&reader)
@@ -85,7 +95,7 @@ struct ScenarioLoader {
             budgetsRefuse: limits.booleanIfPresent("budgets_refuse") ?? false)
         limits.finish()
         reader.finish()
-        return ScenarioFile(scenario: scenario, source: source)
+        return ScenarioFile(scenario: scenario, source: source, questions: questions)
     }
 
     private func train(_ reader: inout SectionReader) -> TrainSplit? {

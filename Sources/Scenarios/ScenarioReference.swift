@@ -39,7 +39,8 @@ package enum ScenarioReference {
         .init(
             "seed", .integer(0...Int.max), .value("20260108"), "Of the bootstrap. The same seed gives the same bytes."),
         .init(
-            "replicates", .integer(0...100_000), .value("2000"), "Of the bootstrap; 0 leaves intervals out."),
+            "replicates", .integer(0...100_000), .value("2000"),
+            "Of the bootstrap; 0 for none; intervals by a formula remain."),
         .init(
             "train", .section, .absent,
             "The part of the requests on which thresholds with an aim are chosen; the rest is held out, and they are reported on it."

@@ -83,8 +83,8 @@ enum MetricDefinitions {
                 + "only within these"),
         Report.Definition(
             "S (RouterArena)",
-            "(1+β)·A·C / (β·A + C), β = 0.1; A: accuracy; a request without a price is in neither A nor "
-                + "C, or there is no score"),
+            "(1+β)·A·C / (β·A + C), β = 0.1; A: accuracy, on the requests whose bill c is; where one of them has no price "
+                + "there is no score, because a bill without it would be too small"),
     ]
     /// Of a threshold that is chosen on one part and reported on the other.
     static let chosenThreshold = [

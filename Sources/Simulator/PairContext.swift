@@ -41,7 +41,7 @@ struct PairContext {
 
     var intervalMethod: String {
         let bootstrap = options.bootstrap
-        guard bootstrap.replicates > 0 else { return "none asked for" }
+        guard bootstrap.replicates > 0 else { return "by formulas alone, no bootstrap was asked for" }
         return "\(Decimals.text(bootstrap.level.share * 100, decimals: 0)) %, paired bootstrap by \(clusterName), "
             + "\(bootstrap.replicates) replicates, SplitMix64 seed \(bootstrap.seed), nearest rank"
     }

@@ -52,7 +52,9 @@ enum SimulateCommand {
             "train", .text, "SHARE[/ORDER]",
             "choose thresholds such as threshold:difficulty@share=0.3 on this share, 0.5 by default, and report them on the "
                 + "rest; ORDER is time, file or random"),
-        .value("replicates", .integer(0...100_000), "N", "of the bootstrap, 2000 by default; 0 for no intervals"),
+        .value(
+            "replicates", .integer(0...100_000), "N",
+            "of the bootstrap, 2000 by default; 0 for none; intervals by a formula remain"),
         .value("seed", .integer(0...Int.max), "N", "of the bootstrap, 20260108 by default"),
     ]
     private static let work: [Option] = [
@@ -85,12 +87,17 @@ enum SimulateCommand {
         default: break
         }
         let question = try SimulateQuestion(arguments)
+        if let name = question.source.answersNothing { try refuseQuestion(arguments, name) }
+        if arguments.text("columns") != nil, arguments.text("pairs") == nil {
+            throw .badUsage("--columns: belongs to --pairs; in a scenario file it is source.columns")
+        }
         switch question.source {
         case .paper:
             try refuseWork(arguments, "the paper's tables")
-            let report = try SimulateText.saying(question.fileName) { () throws(SimulationError) in
+            var report = try SimulateText.saying(question.fileName) { () throws(SimulationError) in
                 try PaperAnalysis.report()
             }
+            if let title = question.title { report.title = title }
             try SimulateText.write(report, question, arguments)
         case .pairs(let path, let columns):
             try refuseWork(arguments, "a pair table")
@@ -122,6 +129,15 @@ enum SimulateCommand {
         }
         if let title = question.title { report.title = title }
         return report
+    }
+
+    /// Published numbers are reported as they are: no option asks anything of them.
+    private static func refuseQuestion(_ arguments: ParsedArguments, _ source: String) throws(CommandExit) {
+        let given = (filters + questions).filter { SimulateQuestion.isGiven($0, arguments) }.map { "--\($0.name)" }
+        guard !given.isEmpty else { return }
+        throw .badUsage(
+            "\(given.joined(separator: ", ")): \(given.count == 1 ? "belongs" : "belong") to --traces, --ledger and "
+                + "--pairs: \(source) hold no requests; leave \(given.count == 1 ? "it" : "them") out")
     }
 
     private static func refuseWork(_ arguments: ParsedArguments, _ source: String) throws(CommandExit) {

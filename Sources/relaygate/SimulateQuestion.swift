@@ -12,6 +12,15 @@ struct SimulateQuestion {
         case rows(String)
         case traces([String])
         case ledger
+
+        /// What there is no question to ask of; nil for all that hold requests.
+        var answersNothing: String? {
+            switch self {
+            case .paper: "the paper's tables"
+            case .rows: "published rows"
+            case .pairs, .traces, .ledger: nil
+            }
+        }
     }
 
     var scenario: Scenario
@@ -87,6 +96,14 @@ struct SimulateQuestion {
             problems.add(
                 .missing, at: .start, path: "source",
                 "is missing: write it, or give --traces, --pairs or --ledger beside the file")
+        }
+        if let name = source.answersNothing, problems.problems.isEmpty {
+            for key in file.questions {
+                problems.add(
+                    .danglingReference, at: key.position, path: key.name,
+                    "has nothing to act on: \(name) hold no requests; leave it out, or take traces, ledger or pairs as the "
+                        + "source")
+            }
         }
         if !problems.problems.isEmpty { throw ConfigurationError(problems.problems) }
         complete()
@@ -168,7 +185,7 @@ struct SimulateQuestion {
         return arguments.flag("ledger") ? .ledger : nil
     }
 
-    private static func isGiven(_ option: Option, _ arguments: ParsedArguments) -> Bool {
+    static func isGiven(_ option: Option, _ arguments: ParsedArguments) -> Bool {
         option.value == nil ? arguments.flag(option.name) : !arguments.texts(option.name).isEmpty
     }
 

@@ -504,6 +504,13 @@ def test_the_ledger_answers_as_its_export_does(postgres, tmp_path):
     (["--traces", TRACE, "--traces", TRACE], 64, "is given twice, its requests would count twice"),
     (["--traces", "-", "--traces", TRACE], 64, "- is standard input, and has to be alone"),
     (["--paper", "--shard", "1/2"], 64, "--shard: belongs to --traces and --ledger"),
+    (["--paper", "--policy", "slm"], 64, "--policy: belongs to --traces, --ledger and --pairs: the paper's tables hold no"),
+    (["--paper", "--policy", "slm", "--train", "0.5", "--budget", "5k/day", "--price", "llm=1/2"], 64,
+     "--policy, --budget, --price, --train: belong to --traces, --ledger and --pairs"),
+    (["--rows", "nowhere.csv", "--policy", "slm", "--train", "0.5"], 64, "--policy, --train: belong to --traces"),
+    (["--rows", "nowhere.csv", "--tenant", "acme"], 64, "--tenant: belongs to --traces, --ledger and --pairs: published rows"),
+    (["--paper", "--seed", "7"], 64, "--seed: belongs to --traces"),
+    (["--traces", TRACE, "--columns", "slm_correct=a"], 64, "--columns: belongs to --pairs"),
     (["--traces", "nowhere.jsonl"], 1, "cannot read nowhere.jsonl"),
     (["nowhere.yaml"], 1, "nowhere.yaml: cannot be read"),
     (["--pairs", PAIRS, "--policy", "fixed:20"], 1, "--policy: fixed:20 needs a trace"),
@@ -544,6 +551,24 @@ def test_a_wrong_scenario_tells_all_its_problems(tmp_path):
     path.write_text("policies: [{policy: slm}]\n")
     said = call(path, "--cap-n", "3").stderr.decode()
     assert "--cap-n: is a part of the question, which is the file's" in said and "source: is missing" in said
+
+
+@pytest.mark.parametrize("source, named", [("paper: true", "the paper's tables"), ("rows: r.csv", "published rows")])
+def test_a_scenario_asks_nothing_of_published_numbers(tmp_path, source, named):
+    path = tmp_path / "s.yaml"
+    path.write_text(f"source: {{{source}}}\npolicies: [{{policy: slm}}]\ntrain: {{share: 0.5}}\ncost_models: []\n"
+                    "group_by: tenant\nselect: {tenants: [a]}\nreplicates: 2000\n")
+    done = call(path)
+    said = done.stderr.decode()
+    assert done.returncode == 1 and done.stdout == b""
+    for line, key in enumerate(["policies", "train", "cost_models", "group_by", "select", "replicates"], 2):
+        assert f"{path}:{line}:" in said and f"{key}: has nothing to act on: {named} hold no requests" in said, said
+    # So is a file's question when the command line gives the source, and what is left is answered.
+    path.write_text("title: Mine\npolicies: [{policy: slm}]\n")
+    assert "policies: has nothing to act on: the paper's tables" in call(path, "--paper").stderr.decode()
+    path.write_text("title: Mine\nsource: {paper: true}\n")
+    own, paper = report(path), report("--paper")
+    assert own["title"] == "Mine" and own["sections"] == paper["sections"]
 
 
 def test_a_scenario_file_takes_its_data_from_the_command_line(tmp_path):
