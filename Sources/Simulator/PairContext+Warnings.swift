@@ -95,15 +95,13 @@ extension PairContext {
     private func tenantWarning() throws(SimulationError) -> String? {
         guard table.header.contains("tenant") else { return nil }
         var spend = TenantSpend()
-        let tenants = try table.column("tenant", for: "cluster")
-        for (index, tenant) in tenants.enumerated() where !tenant.isEmpty {
+        for (index, tenant) in try table.column("tenant", for: "cluster").enumerated() {
             let tokens = table.hasTokens ? Int128(table.rows[index].llmTokens) : 1
             spend.add(tenant, llmTokens: tokens, money: costs?.entries[index].llm ?? 0)
         }
-        guard let (name, share) = spend.largest(isMoney: costs != nil) else { return nil }
         let what = costs != nil ? "the LLM's bill" : table.hasTokens ? "the LLM's tokens" : "the requests"
-        let some = tenants.contains("") ? " among rows with a tenant" : ""
-        return ReportWarnings.largeTenant(name, share, of: what + some, isClustered: options.cluster == .tenant)
+        return ReportWarnings.largeTenant(
+            spend, isMoney: costs != nil, of: what, isClustered: options.cluster == .tenant)
     }
 
     private func macroWarnings() throws(SimulationError) -> [String] {

@@ -4,14 +4,15 @@ enum ReportWarnings {
     static let fewRequests = 1000
 
     /// One tenant has much of the spend.
-    static func largeTenant(_ name: String?, _ share: Number, of what: String, isClustered: Bool) -> String? {
-        guard share > TenantSpend.largestShare else { return nil }
+    static func largeTenant(_ spend: TenantSpend, isMoney: Bool, of what: String, isClustered: Bool) -> String? {
+        guard let (name, share) = spend.largest(isMoney: isMoney), share > TenantSpend.largestShare else { return nil }
+        let some = spend.isPartial ? " among requests with a tenant" : ""
         let who = name.map { "tenant \($0)" } ?? "one tenant, or one of \(TenantSpend.limit) random groups of them,"
         let remedy =
             isClustered
             ? "intervals by tenant rest on few tenants"
             : "requests of one tenant are not independent; set cluster to tenant"
-        return "\(who) has \(Decimals.text(share * .whole(100), decimals: 1)) % of \(what): \(remedy)"
+        return "\(who) has \(Decimals.text(share * .whole(100), decimals: 1)) % of \(what)\(some): \(remedy)"
     }
 
     /// One cluster has many of the requests.

@@ -8,6 +8,8 @@ struct TenantSpend: Equatable {
     static let largestShare = Number.ratio(1, 5)
 
     private(set) var isFolded = false
+    /// Whether there are requests without a tenant; they are in no sum.
+    private(set) var isPartial = false
     /// LLM tokens and money, by name.
     private var named: [String: [Int128]] = [:]
     /// The same, by group.
@@ -15,7 +17,9 @@ struct TenantSpend: Equatable {
 
     init() {}
 
-    mutating func add(_ tenant: String, llmTokens: Int128, money: Int128) { add(tenant, [llmTokens, money]) }
+    mutating func add(_ tenant: String, llmTokens: Int128, money: Int128) {
+        if tenant.isEmpty { isPartial = true } else { add(tenant, [llmTokens, money]) }
+    }
 
     private mutating func add(_ tenant: String, _ values: [Int128]) {
         if isFolded { return add(group: stableHash(tenant) >> 52, values) }
@@ -57,13 +61,14 @@ struct TenantSpend: Equatable {
     // MARK: Parts
 
     mutating func merge(_ other: TenantSpend) {
+        isPartial = isPartial || other.isPartial
         if other.isFolded, !isFolded { fold() }
         for (tenant, values) in other.named { add(tenant, values) }
         for (group, values) in other.groups { add(group: group, values) }
     }
 
     func encode(_ writer: inout PartialWriter) {
-        writer.put(isFolded ? 1 : 0)
+        for flag in [isFolded, isPartial] { writer.put(flag ? 1 : 0) }
         writer.put(named.count)
         for (name, values) in named.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
             writer.put(name)
@@ -78,6 +83,7 @@ struct TenantSpend: Equatable {
 
     init(_ reader: inout PartialReader) throws(SimulationError) {
         isFolded = try reader.int() == 1
+        isPartial = try reader.int() == 1
         for _ in 0..<(try reader.count()) {
             let name = try reader.text()
             named[name] = [try reader.number(), try reader.number()]

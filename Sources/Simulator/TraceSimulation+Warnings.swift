@@ -58,9 +58,8 @@ extension TraceSimulation {
         let table = plan.spendTable.flatMap { index in
             logged.unpriced[index] == 0 && (logged[cost: index].exact ?? .zero) > .zero ? index : nil
         }
-        guard let (name, share) = spend.largest(isMoney: table != nil) else { return nil }
         return ReportWarnings.largeTenant(
-            name, share, of: "the spend (\(table.map { plan.tables[$0].model.name } ?? "LLM tokens"))",
+            spend, isMoney: table != nil, of: "the spend (\(table.map { plan.tables[$0].model.name } ?? "LLM tokens"))",
             isClustered: plan.scenario.cluster == .tenant)
     }
 

@@ -83,7 +83,7 @@ import Testing
         func some(_ first: String) -> String {
             Self.csv(",tenant") { $0 % 2 == 0 ? "," : $0 < 4 ? ",\(first)" : ",t\($0 % 5)" }
         }
-        Self.expect(try Self.warnings(some("t1")), "tenant t1 has 20.2 % of the requests among rows with a tenant")
+        Self.expect(try Self.warnings(some("t1")), "tenant t1 has 20.2 % of the requests among requests with a tenant")
         Self.expect(try Self.warnings(Self.csv(",tenant") { $0 < 900 ? "," : ",t\($0 % 5)" }))
     }
 

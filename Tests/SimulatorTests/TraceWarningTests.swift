@@ -143,6 +143,13 @@ import Testing
                 $0.replicates = 1
             }, "intervals take requests as independent", "tenant t0 has 20.3 % of the spend (money): requests of one",
             "prices age")
+        // Those of nobody are left out: of 600 that are left t1 has 120 and, of the first, one more: 121.
+        let owned = Self.requests { index, request in
+            request.tenant = index % 2 == 0 ? "" : index < 4 ? "t1" : "t\(index % 5)"
+        }
+        Self.expect(
+            try Self.warnings(owned, money), "tenant t1 has 20.2 % of the spend (money) among requests with a tenant",
+            "prices age")
         // One tenant alone is no matter of clusters, and tokens of the LLM nobody spent.
         Self.expect(try Self.warnings(some(1200), money), "prices age")
         Self.expect(try Self.warnings(some(5)))
@@ -260,6 +267,13 @@ import Testing
         }
         Self.expect(try independent { $0.replicates = 1 }, "intervals take requests as independent")
         Self.expect(try independent { $0.replicates = 0 })
+        // Those of held-out requests are by a formula: 608 as in the test of chosen thresholds.
+        Self.expect(
+            try independent {
+                $0.policies = [
+                    PolicyEntry(name: "p", counterfactual: .chosenThreshold(score: "score", aim: .llmAccuracy(0.9)))
+                ]
+            }, "intervals take requests as independent", "608 requests are held out", "p sends no held-out request")
         Self.expect(
             try independent {
                 $0.replicates = 1
