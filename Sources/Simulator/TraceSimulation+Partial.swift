@@ -6,7 +6,7 @@ internal import Accounting
 /// all before it. Equal contents are equal bytes, however they came about.
 extension TraceSimulation {
     private static let mark = Array("RGSIM".utf8)
-    private static let version: UInt8 = 7
+    private static let version: UInt8 = 8
 
     /// Adds the sums of another part of the same trace under the same scenario.
     ///
