@@ -4,18 +4,21 @@ internal import Simulator
 enum NumberText {
     /// For a reader: grouped by thousands, with the column's decimals or the unit's usual ones.
     static func shown(_ number: Number, _ unit: Unit, decimals: Int?) -> String {
+        if unit == .score { return Number.plain(number.double) }
         let places = decimals ?? usualDecimals(number, unit)
         return grouped(text(number, unit, decimals: places))
     }
 
     /// For a program: no groups, zeros at the end cut; 12 decimals, and 15 of dollars, where it does not end before.
+    /// Scores have as many digits as it takes to read the same number back.
     static func precise(_ number: Number, _ unit: Unit) -> String {
-        trimmed(text(number, unit, decimals: unit == .picoDollars ? 15 : 12))
+        if unit == .score { return Number.plain(number.double) }
+        return trimmed(text(number, unit, decimals: unit == .picoDollars ? 15 : 12))
     }
 
     /// Numerator and denominator where decimals cannot say the number exactly: "1/3". Nil where they can.
     static func fraction(_ number: Number, _ unit: Unit) -> String? {
-        guard case .ratio(let numerator, let denominator) = number, denominator > 0 else { return nil }
+        guard unit != .score, case .ratio(let numerator, let denominator) = number, denominator > 0 else { return nil }
         let divisor = commonDivisor(numerator.magnitude, denominator.magnitude)
         let reduced = denominator.magnitude / divisor
         var rest = reduced
@@ -61,7 +64,7 @@ enum NumberText {
             return 2
         case .picoDollars: return 6
         case .percentagePoints, .billionParameters: return 2
-        case .share, .ratio:
+        case .share, .ratio, .score:
             if case .whole = number { return 0 }
             return 4
         }

@@ -47,16 +47,16 @@ package enum PolicyWord {
         case .slmOnly: "slm"
         case .llmOnly: "llm"
         case .oracleRouter: "oracle"
-        case .randomRouter(let share): "random:\(share)"
+        case .randomRouter(let share): "random:\(Number.plain(share))"
         case .randomRouterAtCost, .randomRouterAtAccuracy:
             quantities.first { $0.policy == policy }.map { "random:matched-\($0.word)" }
         case .fixedLength(let count): "fixed:\(count)"
         case .capTokensPerCall(let count): "cap-n:\(count)"
         case .capCalls(let count): "cap-calls:\(count)"
         case .capTokensPerRequest(let count): "cap-tokens:\(count)"
-        case .thresholdRouter(let score, let threshold): "threshold:\(score)>=\(threshold)"
+        case .thresholdRouter(let score, let threshold): "threshold:\(score)>=\(Number.plain(threshold))"
         case .chosenThreshold(let score, let aim): "threshold:\(score)@\(PolicyWord.aim(aim))"
-        case .cascade(let accept, let reject): "cascade:\(accept)/\(reject)"
+        case .cascade(let accept, let reject): "cascade:\(Number.plain(accept))/\(Number.plain(reject))"
         case .budgets, .timeShared: nil
         }
     }
@@ -95,7 +95,7 @@ package enum PolicyWord {
         if sides.count == 1, let sign = text.lastIndex(of: "@"), sign > text.startIndex {
             return .chosenThreshold(score: String(text[..<sign]), aim: try aim(text[text.index(after: sign)...]))
         }
-        guard sides.count == 2, !sides[0].isEmpty, let value = Double(sides[1]), value.isFinite else {
+        guard sides.count == 2, !sides[0].isEmpty, let value = Decimals.double(sides[1]) else {
             throw Fault(
                 message: "must be a tag and a number, such as threshold:difficulty>=0.5, or a tag and an aim, such as "
                     + "threshold:difficulty@share=0.3")
@@ -119,16 +119,22 @@ package enum PolicyWord {
 
     private static func aim(_ aim: ThresholdAim) -> String {
         switch aim {
-        case .share(let value): "share=\(value)"
-        case .accuracy(let value): "accuracy=\(value)"
-        case .llmAccuracy(let value): "llm-accuracy=\(value)"
-        case .cost(let value): "cost=\(value)"
+        case .share(let value): "share=\(Number.plain(value))"
+        case .accuracy(let value): "accuracy=\(Number.plain(value))"
+        case .llmAccuracy(let value): "llm-accuracy=\(Number.plain(value))"
+        case .cost(let value): "cost=\(Number.plain(value))"
         }
     }
 
     /// Reads `share=0.3`.
     private static func aim(_ text: Substring) throws(Fault) -> ThresholdAim {
         let sides = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        if sides.count == 1, aims.contains(sides[0]) {
+            throw Fault(
+                message:
+                    "\(shown(sides[0])) needs a number, as in threshold:difficulty@\(sides[0])=\(sides[0] == "cost" ? "1.50" : "0.3")"
+            )
+        }
         guard sides.count == 2, aims.contains(sides[0]) else {
             let guess = NearestName.among(aims, to: sides[0]).map { ", did you mean \"\($0)\"?" } ?? ""
             throw Fault(
@@ -146,8 +152,7 @@ package enum PolicyWord {
     }
 
     private static func dollars(_ text: String) -> Double? {
-        guard !text.isEmpty, text.utf8.allSatisfy({ ".0123456789".utf8.contains($0) }) else { return nil }
-        return Double(text).flatMap { $0 <= 1e9 ? $0 : nil }
+        Decimals.double(text).flatMap { (0...1e9).contains($0) ? $0 : nil }
     }
 
     private static func cascade(_ text: String) throws(Fault) -> Counterfactual {
@@ -161,8 +166,7 @@ package enum PolicyWord {
     }
 
     private static func share(_ text: String, _ example: String) throws(Fault) -> Double {
-        guard !text.isEmpty, text.utf8.allSatisfy({ ".0123456789".utf8.contains($0) }), let share = Double(text),
-            (0...1).contains(share)
+        guard let share = Decimals.double(text), (0...1).contains(share)
         else { throw Fault(message: "needs a share from 0 to 1, such as \(example), not \(shown(text))") }
         return share
     }

@@ -10,6 +10,7 @@ extension ScenarioLoader {
         var entries: [PolicyEntry] = []
         for var section in reader.sections("policies") ?? [] {
             let given = ScenarioLoader.kinds.filter(section.has)
+            let problemsBefore = problems.problems.count
             let name = section.textIfPresent("name")
             let policy = policy(&section)
             section.finish()
@@ -25,7 +26,8 @@ extension ScenarioLoader {
                 continue
             }
             let chosen = name ?? ScenarioLoader.name(policy)
-            if entries.contains(where: { $0.name == chosen }) {
+            // A value that was refused is read as another, whose name says nothing.
+            if problems.problems.count == problemsBefore, entries.contains(where: { $0.name == chosen }) {
                 problems.add(
                     .duplicate, at: section.position, path: section.path,
                     "is the second policy named \(shown(chosen)); give it another name")

@@ -1,4 +1,5 @@
 package import Configuration
+internal import Simulator
 
 /// Every key of a scenario file as data: the loader and the documentation share this one table.
 package enum ScenarioReference {
@@ -46,12 +47,12 @@ package enum ScenarioReference {
             "The part of the requests on which thresholds with an aim are chosen; the rest is held out, and they are reported on it."
         ),
         .init(
-            "train.share", .number(0.001...0.999), .value("0.5"),
+            "train.share", .number(TrainSplit.shares), .value("0.5"),
             "Of the requests that have a score and verdicts of both models."),
         .init(
             "train.order", .choice(["time", "file", "random"]),
             .derived("`time` for traces, `random` for pair tables"),
-            "`time`: those that arrived first, of traces; `file`: the first rows, of pair tables; `random`: by a hash of the request or of its cluster."
+            "`time`: those that arrived first, of traces; `file`: the first rows, of pair tables, that have the score and both verdicts; `random`: by a hash of the request or of its cluster."
         ),
     ]
 
@@ -120,8 +121,11 @@ package enum ScenarioReference {
         .init("policies[].time_share.second", .text(maximumBytes: 200), .required, "A policy in one word."),
         .init("policies[].time_share.share", .number(0...1), .required, "The share of requests of the first."),
         .init(
-            "policies[].threshold", .section, .absent, "Sends requests to the LLM by a score that was logged as a tag."),
-        .init("policies[].threshold.score", .text(maximumBytes: 200), .required, "The tag that holds the score."),
+            "policies[].threshold", .section, .absent,
+            "Sends requests to the LLM by a score: a tag of traces, or a column of a pair table."),
+        .init(
+            "policies[].threshold.score", .text(maximumBytes: 200), .required,
+            "The tag or the column that holds the score."),
         .init(
             "policies[].threshold.at_least", .number(-1e300...1e300), .absent,
             "From here on the LLM answers. This, or one of the aims below, for which the threshold is chosen on the training part."

@@ -5,8 +5,8 @@ package enum TrainWord {
     /// Nil for a word that is no split.
     package static func split(_ text: String) -> TrainSplit? {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard (1...2).contains(parts.count), parts[0].utf8.allSatisfy({ ".0123456789".utf8.contains($0) }),
-            let share = Double(parts[0]), share > 0, share < 1
+        guard (1...2).contains(parts.count), let share = Decimals.double(parts[0]),
+            TrainSplit.shares.contains(share)
         else { return nil }
         guard parts.count == 2 else { return TrainSplit(share: share) }
         return TrainSplit.Order(rawValue: parts[1]).map { TrainSplit(share: share, order: $0) }

@@ -58,9 +58,11 @@ package struct Bootstrap: Sendable, Equatable {
     }
 
     /// For each replicate the sums over the drawn clusters, replicate after replicate; sums wrap beyond 128 bits.
+    ///
+    /// None of a single cluster: every draw of it is the same, which says nothing of how sure it makes us.
     package func sums(_ clusters: ClusterSums) -> [Int128] {
         let (count, width) = (clusters.count, clusters.width)
-        guard count > 0 else { return [] }
+        guard count > 1 else { return [] }
         let replicates = min(max(0, replicates), Bootstrap.replicateLimit)
         var generator = SplitMix64(seed: seed)
         var sums = [Int128](repeating: 0, count: replicates * width)
@@ -73,8 +75,8 @@ package struct Bootstrap: Sendable, Equatable {
         return sums
     }
 
-    /// The interval of a statistic of the drawn sums; nil with no clusters, no replicates, or a statistic that is
-    /// undefined (nil) in more than one replicate in a hundred. Fewer undefined ones are left out and said.
+    /// The interval of a statistic of the drawn sums; nil with fewer than two clusters, no replicates, or a statistic
+    /// that is undefined (nil) in more than one replicate in a hundred. Fewer undefined ones are left out and said.
     package func interval(
         _ clusters: ClusterSums, of what: String = "request", statistic: (ArraySlice<Int128>) -> Number?
     ) -> Interval? {
@@ -93,6 +95,16 @@ package struct Bootstrap: Sendable, Equatable {
         return Interval(
             low: ends.low.reduced, high: ends.high.reduced, level: level.share,
             method: "paired bootstrap by \(what), \(replicates) replicates\(note), seed \(seed), nearest rank")
+    }
+
+    /// Why there is no interval of so many clusters; nil when there may be one, and when there is nothing to draw.
+    ///
+    /// - Parameters:
+    ///   - request: what is drawn, such as "held-out request".
+    ///   - name: what a cluster is, such as "tenant".
+    func absence(clusters: Int, of request: String = "request", name: String) -> String? {
+        guard clusters == 1, replicates > 0 else { return nil }
+        return name == "request" ? "there is one \(request)" : "all \(request)s are of one cluster (\(name))"
     }
 
     /// The order statistics that bound the middle `level` of the values; nil when there are none.

@@ -63,6 +63,14 @@ package enum Decimals {
         return .ratio(signed, (0..<parts[1].count).reduce(Int128(1)) { power, _ in power * 10 })
     }
 
+    /// A finite number in decimal notation: "-0.5", "67", "1e-21". Nil for what else floating-point numbers are read from:
+    /// hexadecimal ("0x10" is a name rather than 16), "inf" and "nan".
+    package static func double(_ text: some StringProtocol) -> Double? {
+        guard text.utf8.allSatisfy({ "+-.0123456789Ee".utf8.contains($0) }), let value = Double(text), value.isFinite
+        else { return nil }
+        return value == 0 ? 0 : value
+    }
+
     private static func places(_ decimals: Int) -> Int { min(max(0, decimals), limit) }
 
     /// Ten times the rest by the divisor, without leaving 128 bits: ten additions that are reduced one by one.

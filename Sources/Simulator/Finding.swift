@@ -31,6 +31,9 @@ package enum Unit: String, Sendable, Equatable {
     case milliseconds
     /// Billions of parameters for each token.
     case billionParameters
+    /// What requests are routed by. It is printed as the shortest decimal that reads back as the same number, since
+    /// whoever rounds a threshold has another router.
+    case score
 }
 
 /// A confidence interval: how sure a sample makes us, which is another question than whether the number is exact.

@@ -3,6 +3,8 @@ struct HeldOutTable {
     /// One policy that chooses its threshold.
     struct Row {
         var policy: String
+        /// The tag or column that holds it.
+        var score: String
         var aim: ThresholdAim
         var train: ScoredPart
         var heldOut: ScoredPart
@@ -27,10 +29,27 @@ struct HeldOutTable {
 
         var heldOut: ScoredPart.Routed? { chosen.map { row.heldOut.routed($0.threshold) } }
 
-        /// In one word, or why not.
+        /// In one word, or why not, and when the scores leave no choice.
         var said: String {
-            guard chosen != nil else { return reason }
-            return row.heldOut.total.usable == 0 ? "chosen, but no request is held out" : "chosen"
+            let said =
+                chosen == nil
+                ? reason : row.heldOut.total.usable == 0 ? "chosen, but no request is held out" : "chosen"
+            guard let own = row.train.onlyScore else { return said }
+            let isWhole = row.heldOut.total.usable == 0 || row.heldOut.onlyScore == own
+            return said + (isWhole ? "; all scores are equal" : "; all scores it was chosen on are equal")
+                + ": all or none is sent"
+        }
+
+        var optimism: Number? {
+            chosen?.accuracy.flatMap { own in heldOut?.accuracy.map { own - $0 } }
+        }
+
+        /// Of the difference of two samples.
+        func optimismInterval(_ level: ConfidenceLevel) -> Interval? {
+            guard let optimism, let own = chosen?.standardError, let other = heldOut?.standardError else { return nil }
+            return Statistics.normal(
+                mean: optimism, standardError: (own * own + other * other).squareRoot(), level: level,
+                of: "two samples")
         }
     }
 
@@ -43,7 +62,7 @@ struct HeldOutTable {
     func section(notes: [String]) -> Section {
         let plain = [
             Table.Column("policy", "policy"), Table.Column("aim", "aim"), Table.Column("result", "result"),
-            Table.Column("threshold", "threshold", decimals: 4),
+            Table.Column("threshold", "threshold"),
             Table.Column("share_train", "share, \(TrainText.chosenOn)", decimals: 6),
             Table.Column("share_held_out", "share, \(TrainText.heldOut)", decimals: 6),
             Table.Column("accuracy_train", "accuracy, \(TrainText.chosenOn)", decimals: 6),
@@ -60,16 +79,25 @@ struct HeldOutTable {
             Table.Column("cost_held_out", "cost of 1,000, \(TrainText.heldOut)", decimals: 6),
         ]
         let rows = results.map { cells($0) + (hasMoney ? costs($0) : []) }
-        var notes = notes
-        notes.append(
-            "Optimism: what the accuracy of the requests that a threshold was chosen on is above the held-out one. That "
-                + "of one split is uncertain itself, as its interval says; another seed or share gives another split.")
-        if !isIndependent {
-            notes.append("The interval of the optimism takes requests as independent, which clusters are not: none.")
-        }
         return Section(
-            name: "held_out", title: "Thresholds chosen on one part, reported on the other", notes: notes,
+            name: "held_out", title: "Thresholds chosen on one part, reported on the other",
+            notes: notes + optimismNotes,
             table: Table(columns: plain + (hasMoney ? money : []), rows: rows), plot: plot)
+    }
+
+    private var optimismNotes: [String] {
+        let isUncertain = isIndependent && results.contains { $0.optimismInterval(level) != nil }
+        var notes = [
+            "Optimism: what the accuracy of the requests that a threshold was chosen on is above the held-out one. "
+                + (isUncertain ? "That of one split is uncertain itself, as its interval says; another" : "Another")
+                + " seed or share gives another split."
+        ]
+        if !isIndependent {
+            notes.append(
+                "Optimism has no interval here: its formula would take requests as independent of each other, and those "
+                    + "of one cluster are not.")
+        }
+        return notes
     }
 
     /// Each chosen threshold twice, so that what is lost on other requests is seen.
@@ -99,9 +127,7 @@ struct HeldOutTable {
         if held.contains(0) {
             warnings.append("no request is held out: nothing tells what a chosen threshold does on other requests")
         }
-        if let least = held.filter({ $0 > 0 }).min(), least < 1000 {
-            warnings.append("\(least) requests are held out: a difference of 3 points may be noise")
-        }
+        if let few = fewHeldOut { warnings.append("\(few): a difference of 3 points may be noise") }
         for result in results {
             guard let routed = result.heldOut, routed.total.usable > 0 else { continue }
             if routed.sent == 0 || routed.sent == routed.total.usable {
@@ -111,18 +137,29 @@ struct HeldOutTable {
         return warnings
     }
 
+    /// How many are held out, of each score by which a threshold was chosen and that leaves few.
+    private var fewHeldOut: String? {
+        var counts: [(score: String, held: Int)] = []
+        for result in results where result.chosen != nil && !counts.contains(where: { $0.score == result.row.score }) {
+            counts.append((result.row.score, result.row.heldOut.total.usable))
+        }
+        let few = counts.filter { $0.held > 0 && $0.held < ReportWarnings.fewRequests }
+        guard let first = few.first else { return nil }
+        if counts.allSatisfy({ $0.held == first.held }) { return "\(first.held) requests are held out" }
+        return few.map { "by \($0.score), \($0.held) requests are held out" }.joined(separator: "; ")
+    }
+
     private func cells(_ result: Result) -> [Table.Cell] {
         let head: [Table.Cell] = [.text(result.row.policy), .text(result.row.aim.text), .text(result.said)]
         guard let train = result.chosen, let held = result.heldOut else {
             return head + Array(repeating: .none, count: 11)
         }
-        let optimism = train.accuracy.flatMap { own in held.accuracy.map { own - $0 } }
         let met = held.meets(result.row.aim).map { $0 ? "met" : "missed" } ?? "unknown"
         return head + [
-            train.threshold.map { .exact(.real($0), .ratio) } ?? .text("none is sent"),
+            .threshold(train.threshold),
             .exact(train.share, .share), .exact(held.share, .share), .exact(train.accuracy, .share),
             .exact(held.accuracy, .share, interval: result.row.interval(held)),
-            .exact(optimism, .share, interval: isIndependent ? self.optimism(train, held) : nil),
+            .exact(result.optimism, .share, interval: isIndependent ? result.optimismInterval(level) : nil),
             .exact(held.random, .share),
             .exact(held.accuracy.flatMap { own in held.random.map { own - $0 } }, .share),
             .exact(held.llmAccuracy, .share), .text(held.total.usable > 0 ? met : "unknown"), bounds(held),
@@ -136,16 +173,6 @@ struct HeldOutTable {
             .bounded(
                 bounds.low, bounds.high, .share,
                 reason: "verdicts of the models that the threshold chooses are missing"))
-    }
-
-    /// Of the difference of two samples.
-    private func optimism(_ train: ScoredPart.Routed, _ held: ScoredPart.Routed) -> Interval? {
-        guard let first = train.accuracy, let second = held.accuracy, let own = train.standardError,
-            let other = held.standardError
-        else { return nil }
-        return Statistics.normal(
-            mean: first - second, standardError: (own * own + other * other).squareRoot(), level: level,
-            of: "two samples")
     }
 
     private func costs(_ result: Result) -> [Table.Cell] {

@@ -24,7 +24,7 @@ package enum PairAnalysis {
             report.sections.append(held.section)
             report.exclusions += held.exclusions
             report.coverage.append((name: "split", value: held.coverage))
-            report.warnings += held.table.warnings
+            report.warnings += held.table.warnings + held.warnings
         }
         if let scores = try context.routerScores(held?.table) { report.sections.append(scores) }
         if let noise = context.labelNoise { report.sections.append(noise) }

@@ -9,7 +9,7 @@ extension PairContext {
     private func threshold(_ score: PairOptions.Score) throws(SimulationError) -> Section {
         var scores: [Double] = []
         for (text, row) in zip(try table.column(score.column, for: "score"), table.rows) {
-            guard let value = Double(text), value.isFinite else {
+            guard let value = Decimals.double(text) else {
                 throw SimulationError(
                     .data, score.column,
                     "line \(row.line): \"\(text.prefix(40))\" is no number; a score is needed in every row")
@@ -25,7 +25,7 @@ extension PairContext {
             let random = RandomRouter.accuracy(counts, share: share) ?? .zero
             let accuracy = router.accuracy(point) ?? .zero
             return [
-                point.threshold.map { .exact(.real($0), .ratio) } ?? .text("none is sent"),
+                .threshold(point.threshold),
                 .exact(share, .share), .exact(accuracy, .share), .exact(random, .share),
                 .exact(accuracy - random, .share),
             ]
@@ -46,7 +46,7 @@ extension PairContext {
             ],
             table: Table(
                 columns: [
-                    Table.Column("threshold", "threshold", decimals: 4),
+                    Table.Column("threshold", "threshold"),
                     Table.Column("share", "share of requests", decimals: 10),
                     Table.Column("accuracy", "accuracy", decimals: 10),
                     Table.Column("random_accuracy", "random router", decimals: 10),

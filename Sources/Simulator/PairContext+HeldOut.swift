@@ -5,84 +5,120 @@ extension PairContext {
         var table: HeldOutTable
         var section: Section
         var exclusions: [Report.Exclusion]
-        /// Rows of the two parts, for the report's head.
+        /// Rows of the two parts by each score, for the report's head.
         var coverage: String
+        var warnings: [String]
     }
 
     /// One row that a threshold can be chosen or reported on.
     private struct Scored {
-        var isTraining: Bool
         var cluster: String
         var score: Double
         var sums: ScoreSums
     }
 
+    /// The rows that thresholds by one score are chosen and reported on.
+    private struct ScoredRows {
+        var split: PairSplit
+        var training: [Scored] = []
+        var held: [Scored] = []
+        /// Rows with both verdicts and without the score.
+        var left = 0
+        /// Of the held-out rows with both verdicts.
+        var clusters = 0
+
+        var coverage: String {
+            let counts = [training, held].map { rows in rows.count { $0.sums.usable > 0 } }
+            return "\(counts[0]) requests to choose on, \(counts[1]) held out"
+        }
+    }
+
     /// Nil when no policy chooses a threshold.
     func heldOut() throws(SimulationError) -> HeldOut? {
         guard !options.chosen.isEmpty else { return nil }
-        let split = try PairSplit(table, options)
         var rows: [HeldOutTable.Row] = []
-        var columns: [String: [Scored]] = [:]
-        var exclusions: [Report.Exclusion] = []
+        var columns: [(name: String, rows: ScoredRows)] = []
         for chosen in options.chosen {
-            if columns[chosen.column] == nil {
-                let (scored, left) = try scored(chosen.column, split)
-                columns[chosen.column] = scored
-                if left > 0 {
-                    exclusions.append(
-                        Report.Exclusion(
-                            "the score \(chosen.column) is empty: in no threshold that is chosen by it", requests: left)
-                    )
-                }
+            let scored: ScoredRows
+            if let known = columns.first(where: { $0.name == chosen.column }) {
+                scored = known.rows
+            } else {
+                scored = try self.scored(chosen.column)
+                columns.append((chosen.column, scored))
             }
-            let scored = columns[chosen.column] ?? []
-            let held = scored.filter { !$0.isTraining }
             rows.append(
                 HeldOutTable.Row(
-                    policy: chosen.name, aim: chosen.aim, train: PairContext.part(scored.filter(\.isTraining)),
-                    heldOut: PairContext.part(held), interval: { interval(held, $0) }))
+                    policy: chosen.name, score: chosen.column, aim: chosen.aim,
+                    train: PairContext.part(scored.training), heldOut: PairContext.part(scored.held),
+                    interval: { interval(scored.held, $0) }))
         }
         let isIndependent = options.cluster == .request
         let table = HeldOutTable(
             results: rows.map { HeldOutTable.Result($0) }, hasMoney: costs != nil, isIndependent: isIndependent,
             level: options.bootstrap.level)
+        var notes = columns.prefix(1).map(\.rows.split.note)
+        for (name, rows) in columns {
+            let absence = options.bootstrap.absence(
+                clusters: rows.clusters, of: "held-out request", name: clusterName)
+            if let absence { notes.append("By \(name), the accuracy held out has no interval: \(absence).") }
+        }
         return HeldOut(
-            table: table, section: table.section(notes: [split.note]), exclusions: exclusions,
-            coverage: split.coverage(self.table))
+            table: table, section: table.section(notes: notes),
+            exclusions: columns.compactMap { name, rows in
+                guard rows.left > 0 else { return nil }
+                return Report.Exclusion(
+                    "the score \(name) is empty: in no threshold that is chosen by it", requests: rows.left)
+            },
+            coverage: columns.map { "by \($0.name), \($0.rows.coverage)" }.joined(separator: "; "),
+            warnings: repeatedIds.map { [$0] } ?? [])
     }
 
-    private func scored(
-        _ column: String, _ split: PairSplit
-    ) throws(SimulationError) -> (scored: [Scored], left: Int) {
-        var scored: [Scored] = []
-        var left = 0
+    /// The split is one of the rows that can be used, so that a score that begins late has a training part, too.
+    private func scored(_ column: String) throws(SimulationError) -> ScoredRows {
+        var usable: [(index: Int, score: Double)] = []
         for (index, text) in try table.column(column, for: "score").enumerated() {
-            let row = table.rows[index]
-            guard let score = try PairContext.score(text, column, line: row.line) else {
-                left += 1
-                continue
-            }
-            let sums = ScoreSums(
-                slm: (row.slmCorrect, costs?.entries[index].slm ?? 0),
-                llm: (row.llmCorrect, costs?.entries[index].llm ?? 0))
-            let cluster = split.cluster(line: row.line, row.fields)
-            scored.append(
-                Scored(
-                    isTraining: split.isTraining(line: row.line, cluster), cluster: cluster, score: score, sums: sums))
+            guard let score = try PairContext.score(text, column, line: table.rows[index].line) else { continue }
+            usable.append((index, score))
         }
-        guard let place = table.header.firstIndex(of: column) else { return (scored, left) }
+        let split = try PairSplit(table, options, lines: usable.map { table.rows[$0.index].line })
+        var scored = ScoredRows(split: split, left: table.rows.count - usable.count)
+        func add(line: Int, _ fields: [String], _ score: Double, _ sums: ScoreSums) {
+            let cluster = split.cluster(line: line, fields)
+            let row = Scored(cluster: cluster, score: score, sums: sums)
+            if split.isTraining(line: line, cluster) { scored.training.append(row) } else { scored.held.append(row) }
+        }
+        for (index, score) in usable {
+            let (row, entry) = (table.rows[index], costs?.entries[index])
+            add(
+                line: row.line, row.fields, score,
+                ScoreSums(slm: (row.slmCorrect, entry?.slm ?? 0), llm: (row.llmCorrect, entry?.llm ?? 0)))
+        }
+        let held = scored.held
+        scored.clusters = options.cluster == .request ? held.count : Set(held.map(\.cluster)).count
+        guard let place = table.header.firstIndex(of: column) else { return scored }
         for row in table.incomplete {
             guard let score = try PairContext.score(row.fields[place], column, line: row.line) else { continue }
             var sums = ScoreSums()
             sums.judged = 1
             sums.slm.add(bounds: PairContext.bounds(row.slmCorrect))
             sums.llm.add(bounds: PairContext.bounds(row.llmCorrect))
-            let cluster = split.cluster(line: row.line, row.fields)
-            scored.append(
-                Scored(
-                    isTraining: split.isTraining(line: row.line, cluster), cluster: cluster, score: score, sums: sums))
+            add(line: row.line, row.fields, score, sums)
         }
-        return (scored, left)
+        return scored
+    }
+
+    /// Rows of one id are in one part of a random split, and many of one id leave little to split.
+    private var repeatedIds: String? {
+        guard options.cluster == .request, options.train.order != .file, let id = table.roles[.id],
+            let place = table.header.firstIndex(of: id)
+        else { return nil }
+        var counts: [String: Int] = [:]
+        for row in table.rows where !row.fields[place].isEmpty { counts[row.fields[place], default: 0] += 1 }
+        let repeated = counts.values.filter { $0 > 1 }
+        guard !repeated.isEmpty else { return nil }
+        return
+            "ids that stand in more than one row: \(repeated.count), in \(repeated.reduce(0, +)) rows; rows of one id are "
+            + "always in one part, to choose on or held out, and intervals take them as independent"
     }
 
     private static func bounds(_ verdict: Bool?) -> Extent {
@@ -93,11 +129,11 @@ extension PairContext {
     /// Nil for an empty field.
     static func score(_ text: String, _ column: String, line: Int) throws(SimulationError) -> Double? {
         if text.isEmpty { return nil }
-        guard let value = Double(text), value.isFinite else {
+        guard let value = Decimals.double(text) else {
             throw SimulationError(
                 .data, column, "line \(line): \"\(text.prefix(40))\" is no number; a score is one, or empty")
         }
-        return value == 0 ? 0 : value
+        return value
     }
 
     private static func part(_ rows: [Scored]) -> ScoredPart {
@@ -138,12 +174,16 @@ struct PairSplit {
     private let boundary: Int?
     /// The column whose values hold rows together; nil: the line.
     private let place: Int?
+    /// Whether that column holds ids.
+    private let isById: Bool
     private let name: String
 
+    /// - Parameter lines: of the rows that are split, in the file's order.
     /// - Throws: `SimulationError` when there is no column of the cluster's name.
-    init(_ table: PairTable, _ options: PairOptions) throws(SimulationError) {
+    init(_ table: PairTable, _ options: PairOptions, lines: [Int]) throws(SimulationError) {
         train = options.train
         seed = options.bootstrap.seed
+        isById = options.cluster == .request
         let column: String?
         switch options.cluster {
         case .request: column = table.roles[.id]
@@ -156,21 +196,19 @@ struct PairSplit {
             boundary = nil
             return
         }
-        let count = (train.exactShare * .whole(Int128(table.rows.count))).floor ?? 0
-        boundary = table.rows.indices.contains(count) ? table.rows[count].line : Int.max
+        let count = (train.exactShare * .whole(Int128(lines.count))).floor ?? 0
+        boundary = lines.indices.contains(count) ? lines[count] : Int.max
     }
 
-    func cluster(line: Int, _ fields: [String]) -> String { place.map { fields[$0] } ?? String(line) }
+    /// What holds a row together with others. A row without an id is one of its own.
+    func cluster(line: Int, _ fields: [String]) -> String {
+        guard let place, !(isById && fields[place].isEmpty) else { return String(line) }
+        return fields[place]
+    }
 
     func isTraining(line: Int, _ cluster: String) -> Bool {
         if let boundary { return line < boundary }
         return train.isTraining(hash: stableHash(cluster), seed: seed)
-    }
-
-    /// How many of the rows with both verdicts are in either part.
-    func coverage(_ table: PairTable) -> String {
-        let training = table.rows.count { isTraining(line: $0.line, cluster(line: $0.line, $0.fields)) }
-        return "\(training) requests to choose on, \(table.rows.count - training) held out"
     }
 
     var note: String {
@@ -178,6 +216,7 @@ struct PairSplit {
         return boundary == nil
             ? "Training part: \(share) % of the requests in expectation, by a hash of \(name) and the seed \(seed); train: "
                 + "random."
-            : "Training part: the first \(share) % of the rows, in the file's order; train: file."
+            : "Training part: the first \(share) % of the rows that have the score and both verdicts, in the file's order; train: "
+                + "file."
     }
 }

@@ -48,6 +48,7 @@ extension PairContext {
                     + "\(Decimals.text(test.statistic, decimals: 4)) without; the models "
                     + (test.differs ? "differ" : "cannot be told apart") + " at 95 %")
         }
+        if let intervalAbsence { notes.append("no bootstrap interval: \(intervalAbsence)") }
         return notes
     }
 

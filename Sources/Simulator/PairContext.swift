@@ -9,6 +9,7 @@ struct PairContext {
     /// Of requests, SLM right and LLM right, replicate after replicate.
     let sums: [Int128]
     let clusterName: String
+    let clusterCount: Int
     /// Of the requests; nil when each is its own cluster.
     let largestCluster: Number?
 
@@ -34,14 +35,19 @@ struct PairContext {
         costs = options.prices.map { PairCosts(table, prices: $0) }
         let clusters = try PairContext.clusters(table, options)
         clusterName = clusters.name
+        clusterCount = clusters.sums.count
         largestCluster = clusters.largest
         sums = options.bootstrap.sums(clusters.sums)
         randomIntervals = options.shares.map(randomInterval)
     }
 
+    /// Why there are no bootstrap intervals; nil when there are, and when none are asked for.
+    var intervalAbsence: String? { options.bootstrap.absence(clusters: clusterCount, name: clusterName) }
+
     var intervalMethod: String {
         let bootstrap = options.bootstrap
         guard bootstrap.replicates > 0 else { return "by formulas alone, no bootstrap was asked for" }
+        if let intervalAbsence { return "none: \(intervalAbsence)" }
         return "\(Decimals.text(bootstrap.level.share * 100, decimals: 0)) %, paired bootstrap by \(clusterName), "
             + "\(bootstrap.replicates) replicates, SplitMix64 seed \(bootstrap.seed), nearest rank"
     }

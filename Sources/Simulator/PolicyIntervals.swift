@@ -5,6 +5,8 @@ struct PolicyIntervals {
     private let bootstrap: Bootstrap
     private let what: String
     private let plan: ReplayPlan
+    /// Why there are no intervals; nil when there are, and when none are asked for.
+    let absence: String?
 
     init(_ simulation: TraceSimulation) {
         plan = simulation.plan
@@ -14,12 +16,14 @@ struct PolicyIntervals {
         var clusters = ClusterSums(width: width)
         if scenario.replicates > 0 { for row in simulation.clusters.rows { clusters.append(row) } }
         sums = bootstrap.sums(clusters)
+        let count = simulation.clusters.count
         let unit =
             switch scenario.cluster {
             case .request: "request"
             case .tenant: "tenant"
             case .tag(let key): key
             }
+        absence = bootstrap.absence(clusters: count, name: unit)
         what = simulation.clusters.isFolded ? "\(unit), in \(ClusterTable.limit) random groups" : unit
     }
 

@@ -6,6 +6,11 @@ extension Table.Cell {
 
     static func exact(_ number: Double?, _ unit: Unit) -> Table.Cell { exact(number.map { Number.real($0) }, unit) }
 
+    /// What requests are sent from; nil sends none.
+    static func threshold(_ threshold: Double?) -> Table.Cell {
+        threshold.map { .exact(.real($0), .score) } ?? .text("none is sent")
+    }
+
     static func count(_ count: Int, _ unit: Unit) -> Table.Cell { exact(.whole(Int128(count)), unit) }
 
     /// p* wherever it lies; the case in which it is undefined is a result too.

@@ -10,8 +10,6 @@ internal import Accounting
 struct ScoreTable: Equatable {
     static let timeLimit = 128
     static let scoreLimit = 512
-    /// Larger scores are none; their steps would have no number.
-    static let largestScore = 1e300
 
     struct Key: Hashable {
         /// Microseconds, or a number of steps; of a random split 0 for training and 1 for held out.
@@ -93,7 +91,9 @@ struct ScoreTable: Equatable {
         // A score whose neighbours are further away than a step is a step's first.
         guard score.ulp < step else { return score }
         let place = (score / step).rounded(.down)
-        return place == 0 ? (score < 0 ? -step : 0) : place * step
+        if place == 0 { return score < 0 ? -step : 0 }
+        // The lowest step may begin below every number; its first score is then the lowest one.
+        return max(place * step, -.greatestFiniteMagnitude)
     }
 
     private static func step(_ level: Int) -> Double { Double(sign: .plus, exponent: level - 31, significand: 1) }

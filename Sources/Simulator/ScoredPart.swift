@@ -96,6 +96,12 @@ struct ScoredPart {
         total = bins.reduce(into: ScoreSums()) { $0.merge($1.sums) }
     }
 
+    /// The score of all usable requests where two or more of them have the same one.
+    var onlyScore: Double? {
+        let scores = bins.filter { $0.sums.usable > 0 }
+        return total.usable > 1 && scores.count == 1 ? scores.first?.score : nil
+    }
+
     /// What a threshold does to the requests of a part.
     struct Routed: Equatable {
         /// Requests at or above it go to the LLM; nil: none does.

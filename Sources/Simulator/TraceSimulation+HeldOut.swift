@@ -33,7 +33,7 @@ extension TraceSimulation {
             time = plan.train.isTraining(hash: clusterHash(request), seed: plan.scenario.seed) ? 0 : 1
         }
         for (index, name) in plan.chosenScores.enumerated() {
-            guard let score = scores[name] ?? nil, abs(score) <= ScoreTable.largestScore else { continue }
+            guard let score = scores[name] ?? nil else { continue }
             scoreTables[index].add(sums, time: time, score: score)
         }
     }
@@ -51,7 +51,7 @@ extension TraceSimulation {
                 let place = plan.chosenScores.firstIndex(of: name)
             else { return nil }
             return HeldOutTable.Row(
-                policy: policy.name, aim: aim, train: parts[place].train, heldOut: parts[place].heldOut,
+                policy: policy.name, score: name, aim: aim, train: parts[place].train, heldOut: parts[place].heldOut,
                 interval: { isIndependent ? $0.interval(level: level) : nil })
         }
         let table = HeldOutTable(
@@ -82,7 +82,9 @@ extension TraceSimulation {
                     + (plan.scenario.cluster == .request ? "" : " A \(clusterName) may have requests in both parts."))
         }
         if plan.scenario.cluster != .request {
-            notes.append("Held-out accuracies have no interval here: it would take requests as independent.")
+            notes.append(
+                "Held-out accuracies have no interval here: its formula would take requests as independent of each other, "
+                    + "and those of one \(clusterName) are not.")
         }
         for (name, table) in zip(plan.chosenScores, scoreTables) {
             let steps = [

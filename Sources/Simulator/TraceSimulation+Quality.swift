@@ -28,7 +28,10 @@ extension TraceSimulation {
                 Plot.Series("policies", .points, points.map { TraceSimulation.within($0.point, $0.interval) }),
             ])
         var notes = ["On the requests whose answers by both models alone are known."]
-        if plan.scenario.replicates > 0 {
+        if let absence = intervals.absence {
+            notes.append(
+                "Where accuracy is bounded, a policy's line has the bounds. There are no intervals: \(absence).")
+        } else if plan.scenario.replicates > 0 {
             notes.append(
                 "A policy's line from end to end and the band of random routers are 95 % bootstrap intervals, as in the "
                     + "tables; where accuracy is bounded, the line has the bounds.")

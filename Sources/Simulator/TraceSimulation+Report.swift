@@ -121,7 +121,9 @@ extension TraceSimulation {
                 cell(totals[.degraded], .requests), .text(note(answer)),
             ])
         }
-        return Section(name: "policies", title: "Policies", table: table)
+        return Section(
+            name: "policies", title: "Policies",
+            notes: intervals.absence.map { ["There are no intervals: \($0)."] } ?? [], table: table)
     }
 
     private func note(_ answer: PolicyAnswer) -> String {

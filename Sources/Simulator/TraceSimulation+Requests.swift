@@ -73,8 +73,7 @@ extension TraceSimulation {
     func scores(of request: LoggedRequest) -> [String: Double?] {
         var scores: [String: Double?] = [:]
         for name in plan.scores {
-            let score = request.tag(name).flatMap { Double($0) }
-            scores[name] = .some(score.flatMap { $0.isFinite ? $0 : nil })
+            scores[name] = .some(request.tag(name).flatMap { Decimals.double($0) })
         }
         return scores
     }

@@ -10,7 +10,10 @@ package struct TrainSplit: Sendable, Equatable {
         case random
     }
 
-    /// Of the requests, above 0 and below 1.
+    /// A share that is smaller or larger leaves a part without requests.
+    package static let shares = 0.001...0.999
+
+    /// Of the requests, one of `shares`.
     package var share: Double
     /// Nil: `time` for traces, `random` for pair tables, whose rows are often sorted by kind.
     package var order: Order?
@@ -25,9 +28,9 @@ package struct TrainSplit: Sendable, Equatable {
 
     /// - Throws: `SimulationError` for a share that leaves one of the parts empty.
     func validate() throws(SimulationError) {
-        guard share > 0, share < 1 else {
+        guard TrainSplit.shares.contains(share) else {
             throw SimulationError(
-                .scenario, "train.share", "must be above 0 and below 1, such as 0.5: both parts need requests")
+                .scenario, "train.share", "must be from 0.001 to 0.999, such as 0.5: both parts need requests")
         }
     }
 
@@ -103,8 +106,8 @@ extension Number {
     /// A number as its shortest decimal text says it.
     static func written(_ value: Double) -> Number { Decimals.number("\(value)") ?? .real(value) }
 
-    /// A number without zeros at the end: 0.3, 2.
-    static func plain(_ value: Double) -> String {
+    /// The shortest decimal that reads back as the same number, without zeros at the end: 0.3, 2, 1e-21.
+    package static func plain(_ value: Double) -> String {
         let text = "\(value)"
         return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
     }

@@ -140,7 +140,7 @@ struct SimulateQuestion {
         if let text = arguments.text("train") {
             guard let split = TrainWord.split(text) else {
                 throw .badUsage(
-                    "--train: must be a share above 0 and below 1, such as 0.5, or with an order (time, file or random), "
+                    "--train: must be a share from 0.001 to 0.999, such as 0.5, or with an order (time, file or random), "
                         + "such as 0.5/random, not \(text.json)")
             }
             scenario.train = split

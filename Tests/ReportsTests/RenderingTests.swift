@@ -111,6 +111,27 @@ import Testing
         #expect(table.titles == ["as recorded, $", "expected cost, $", "share"])
     }
 
+    /// Whoever copies a threshold is to have the same router.
+    @Test(arguments: [
+        (0.500696, "0.500696"), (67, "67"), (1_234_567, "1234567"), (1e-21, "1e-21"), (-0.25, "-0.25"),
+        (0.7150123456789012, "0.7150123456789012"), (1e130, "1e+130"), (.leastNonzeroMagnitude, "5e-324"),
+    ])
+    func `a score reads back as the same number everywhere`(_ score: Double, _ text: String) throws {
+        #expect(Double(text) == score)
+        var report = ReportFixture.report
+        let table = Table(
+            columns: [.init("policy", "policy"), .init("threshold", "threshold")],
+            rows: [[.text("p"), .finding(.exact(.real(score), .score))]])
+        report.sections = [Section(name: "held_out", title: "Held out", table: table)]
+        let lines = TextReport.text(report, ReportFixture.provenance).split(separator: "\n")
+        #expect(lines.contains { $0.hasPrefix("p ") && $0.split(separator: " ") == ["p", Substring(text)] })
+        let json = JSONReport.text(report, ReportFixture.provenance)
+        #expect(json.contains("{\"kind\":\"exact\",\"value\":\"\(text)\",\"unit\":\"score\"}"))
+        let csv = CSVReport.text(report, ReportFixture.provenance)
+        #expect(csv.contains("\"held_out\",1,\"p\",\"threshold\",\"exact\",\(text),,,\"score\","))
+        #expect(PageReport.text(report, ReportFixture.provenance).contains(">\(text)<"))
+    }
+
     @Test func `JSON says numbers exactly, with kind, unit and reason`() throws {
         let text = JSONReport.text(ReportFixture.report, ReportFixture.provenance)
         let root = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])

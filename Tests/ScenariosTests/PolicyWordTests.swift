@@ -25,10 +25,23 @@ import Testing
         #expect(try PolicyWord.policy(again) == policy)
     }
 
+    /// What a report calls a policy can be given as it stands.
+    @Test(arguments: [
+        "random:1", "threshold:x>=67", "threshold:x>=0.500696", "threshold:x>=1e-21", "threshold:x>=1e+301",
+        "threshold:x@accuracy=1", "threshold:x@share=1e-05", "threshold:x@cost=2.5", "cascade:0/1",
+    ])
+    func `a number in a word is the shortest that reads back`(_ word: String) throws {
+        #expect(try PolicyWord.word(PolicyWord.policy(word)) == word)
+    }
+
     @Test func `a split is a share, with an order if that is given`() {
         #expect(TrainWord.split("0.5") == TrainSplit(share: 0.5))
+        #expect(TrainWord.split("0.001")?.share == 0.001 && TrainWord.split("0.999")?.share == 0.999)
         #expect(TrainWord.split("0.25/time") == TrainSplit(share: 0.25, order: .time))
-        for word in ["0", "1", "1.5", "", "/", "0.5/", "0.5/hash", "0.5/time/random", "half", "-0.5", "nan"] {
+        for word in [
+            "0", "1", "1.5", "", "/", "0.5/", "0.5/hash", "0.5/time/random", "half", "0.0001", "0.9999", "0x1p-1",
+            "-0.5", "nan",
+        ] {
             #expect(TrainWord.split(word) == nil, "\(word)")
         }
     }
@@ -40,7 +53,11 @@ import Testing
         ("slm:3", "must be slm, not \"slm:3\""), ("random:1.5", "needs a share from 0 to 1"),
         ("random:nan", "needs a share"), ("random:matched-token", "did you mean \"matched-tokens\"?"),
         ("threshold:x", "must be a tag and a number"), ("cascade:0.1", "must be the judge's rates"),
-        ("threshold:x@shar=0.3", "did you mean \"share\"?"), ("threshold:x@share", "is no aim of a threshold"),
+        ("threshold:x@shar=0.3", "did you mean \"share\"?"),
+        ("threshold:x@share", "\"share\" needs a number, as in threshold:difficulty@share=0.3"),
+        ("threshold:x@cost", "\"cost\" needs a number, as in threshold:difficulty@cost=1.50"),
+        ("threshold:x@", "is no aim of a threshold"), ("threshold:x>=0x10", "must be a tag and a number"),
+        ("threshold:x@share=0x1p-1", "needs a share from 0 to 1"),
         ("threshold:x@share=2", "needs a share from 0 to 1"), ("threshold:@share=0.3", "must be a tag and a number"),
         ("threshold:x@cost=-1", "needs dollars for 1,000 requests"), ("", "is no policy"),
     ])

@@ -81,7 +81,7 @@ import Testing
             .init(
                 name: "threshold:difficulty>=-1.5",
                 counterfactual: .thresholdRouter(score: "difficulty", threshold: -1.5)),
-            .init(name: "cascade:0.1/0.0", counterfactual: .cascade(falseAccept: 0.1, falseReject: 0)),
+            .init(name: "cascade:0.1/0", counterfactual: .cascade(falseAccept: 0.1, falseReject: 0)),
             .init(
                 name: "threshold:difficulty@llm-accuracy=0.95",
                 counterfactual: .chosenThreshold(score: "difficulty", aim: .llmAccuracy(0.95))),
@@ -170,6 +170,21 @@ import Testing
         for message in expected { #expect(problems.contains { $0.hasPrefix(message) }, "\(message) in \(problems)") }
         #expect(problems.count == expected.count, "\(problems)")
         #expect(error.problems.allSatisfy { $0.line > 0 && $0.fileName == "some/where/s.yaml" })
+    }
+
+    @Test func `a value that is refused is one problem`() throws {
+        let text = """
+            source: {traces: trace.jsonl}
+            policies:
+              - threshold: {score: score, cost: .inf}
+              - threshold: {score: score, cost: 1e10}
+            """
+        let error = try #require(throws: ConfigurationError.self) { try Self.parse(text) }
+        #expect(
+            error.problems.map { "\($0.path): \($0.message)" } == [
+                "policies[0].threshold.cost: must be a number such as 0.25, not \".inf\"",
+                "policies[1].threshold.cost: must be from 0.0 to 1000000000.0, not \"1e10\"",
+            ])
     }
 
     @Test(arguments: ["", "# nothing", "- a", "a: [", "policies: 3", "policies: [3]", "source: true", "source: {}"])

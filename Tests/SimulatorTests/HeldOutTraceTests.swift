@@ -64,7 +64,8 @@ import Testing
             case .text(let text): text
             case .finding(let finding):
                 switch finding.knowledge {
-                case .exact(let number): Decimals.text(number, decimals: 4)
+                case .exact(let number):
+                    finding.unit == .score ? Number.plain(number.double) : Decimals.text(number, decimals: 4)
                 case .bounded(let low, let high):
                     "\(Decimals.text(low, decimals: 4)) to \(Decimals.text(high, decimals: 4))"
                 case .atLeast, .estimated, .unknown: "? \(finding.reason ?? "")"
@@ -89,9 +90,9 @@ import Testing
         // The first four: none 2/4, from 4 on 3/4, from 3 on 4/4. The others, from 3 on: 3/4; from 4 on: 2/4.
         let report = try Self.report(Self.scenario([.share(0.5), .share(0.25)]), Self.pairs)
         #expect(
-            try Self.texts(report, 0, Self.numbers) == ["3.0000", "0.5000", "0.5000", "1.0000", "0.7500", "0.2500"])
+            try Self.texts(report, 0, Self.numbers) == ["3", "0.5000", "0.5000", "1.0000", "0.7500", "0.2500"])
         #expect(
-            try Self.texts(report, 1, Self.numbers) == ["4.0000", "0.2500", "0.2500", "0.7500", "0.5000", "0.2500"])
+            try Self.texts(report, 1, Self.numbers) == ["4", "0.2500", "0.2500", "0.7500", "0.5000", "0.2500"])
         let split = report.coverage.first { $0.name == "split" }?.value
         #expect(
             split == "by score, 4 requests to choose on, 4 held out, which arrived from 1970-01-01T00:00:50.000000Z on")
@@ -113,14 +114,14 @@ import Testing
             // In no accuracy.
             Pair(slm: 1, llm: 1, score: nil, arrived: 92), Pair(slm: 1, llm: 1, score: "high", arrived: 93),
             Pair(slm: 1, llm: 1, score: "4", arrived: 94, isJudged: false),
-            Pair(slm: 1, llm: 1, score: "inf", arrived: 95), Pair(slm: 1, llm: 1, score: "1e301", arrived: 95),
+            Pair(slm: 1, llm: 1, score: "inf", arrived: 95), Pair(slm: 1, llm: 1, score: "0x10", arrived: 95),
         ]
         let report = try Self.report(Self.scenario([.share(0.5)]), Self.pairs + more)
         #expect(
-            try Self.texts(report, 0, Self.numbers) == ["3.0000", "0.5000", "0.5000", "1.0000", "0.7500", "0.2500"])
+            try Self.texts(report, 0, Self.numbers) == ["3", "0.5000", "0.5000", "1.0000", "0.7500", "0.2500"])
         // 3 of 4 and the LLM's right one, of 6; one more if the unknown one is right.
         #expect(try Self.texts(report, 0, ["accuracy_all_held_out"]) == ["0.6667 to 0.8333"])
-        #expect(report.exclusions.contains { $0.reason == "without a score of a threshold" && $0.requests == 3 })
+        #expect(report.exclusions.contains { $0.reason == "without a score of a threshold" && $0.requests == 4 })
     }
 
     @Test func `what cannot be chosen is a result`() throws {
@@ -163,7 +164,7 @@ import Testing
         report = try Self.report(scenario, later)
         #expect(
             try Self.texts(report, 0, Self.numbers + ["cost_train", "cost_held_out", "aim_held_out"]) == [
-                "3.0000", "0.5000", "0.5000", "1.0000", "0.7500", "0.2500", "600000.0000", "600000.0000", "met",
+                "3", "0.5000", "0.5000", "1.0000", "0.7500", "0.2500", "600000.0000", "600000.0000", "met",
             ])
         // Without a price in the held-out part alone, its cost is not known.
         report = try Self.report(
@@ -313,5 +314,53 @@ import Testing
         table.add(ScoreSums(), time: 0, score: 0.512)
         #expect(table.scoreStep == 1.0 / 512)
         #expect(table.timeStep == nil)
+    }
+
+    @Test func `the largest scores are scores`() throws {
+        // As those of the log by hand, in its order, so that the same threshold is chosen.
+        let sizes = ["1": "-1e308", "2": "-1e301", "3": "1e301", "4": "1.7e308"]
+        let pairs = Self.pairs.map {
+            Pair(slm: $0.slm, llm: $0.llm, score: $0.score.flatMap { sizes[$0] }, arrived: $0.arrived)
+        }
+        let report = try Self.report(Self.scenario([.share(0.5)]), pairs)
+        #expect(
+            try Self.texts(report, 0, Self.numbers) == ["1e+301", "0.5000", "0.5000", "1.0000", "0.7500", "0.2500"])
+        // In steps, none of them gets a first score that is no number, or one above it.
+        var table = ScoreTable()
+        var generator = TestGenerator(7)
+        var scores = [-Double.greatestFiniteMagnitude, .greatestFiniteMagnitude]
+        for _ in 0..<600 { scores.append(Double.random(in: -1...1, using: &generator) * 1.7e308) }
+        for score in scores { table.add(ScoreSums(), time: 0, score: score) }
+        #expect(table.scoreStep != nil)
+        let firsts = Set(table.cells.keys.map(\.score))
+        #expect(firsts.count <= ScoreTable.scoreLimit && firsts.allSatisfy(\.isFinite))
+        #expect(firsts.min() == -.greatestFiniteMagnitude)
+    }
+
+    @Test func `equal scores are said`() throws {
+        let pairs = Self.pairs.map { Pair(slm: $0.slm, llm: $0.llm, score: "0.5", arrived: $0.arrived) }
+        let report = try Self.report(Self.scenario([.share(0.3)]), pairs)
+        #expect(try Self.texts(report, 0, ["result"]) == ["chosen; all scores are equal: all or none is sent"])
+    }
+
+    @Test func `requests of one cluster have no interval`() throws {
+        var scenario = Self.scenario([])
+        scenario.policies = [PolicyEntry(name: "llm", counterfactual: .llmOnly)]
+        scenario.replicates = 100
+        func intervals(_ cluster: Cluster) throws -> (count: Int, notes: [String]) {
+            scenario.cluster = cluster
+            // Every fifth pair is of the question q0.
+            var simulation = try TraceSimulation(scenario)
+            for (index, pair) in Self.pairs.enumerated() { try simulation.add(Self.request(pair, index * 5)) }
+            let section = try #require(simulation.report().sections.first { $0.name == "policies" })
+            let findings = section.table?.rows.joined().compactMap { cell in
+                if case .finding(let finding) = cell { finding.interval } else { nil }
+            }
+            return (try #require(findings).count, section.notes)
+        }
+        #expect(try intervals(.request).count > 0)
+        let one = try intervals(.tag("question"))
+        #expect(one.count == 0)
+        #expect(one.notes == ["There are no intervals: all requests are of one cluster (question)."])
     }
 }

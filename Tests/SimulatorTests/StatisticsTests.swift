@@ -36,6 +36,10 @@ import Testing
         let interval = bootstrap.interval(clusters) { Number.quotient($0[$0.startIndex], $0[$0.startIndex + 1]) }
         #expect(interval == nil)
         #expect(bootstrap.interval(ClusterSums(width: 2)) { _ in .one } == nil)
+        // All draws of a single cluster are the same.
+        var single = ClusterSums(width: 2)
+        single.append([1, 2])
+        #expect(bootstrap.interval(single) { _ in .one } == nil)
         #expect(Bootstrap(seed: 1, replicates: 0).interval(clusters) { _ in .one } == nil)
     }
 
