@@ -18,8 +18,17 @@ extension PairContext {
         }
         let router = ThresholdRouter(
             scores: scores, verdicts: table.rows.map { ($0.slmCorrect, $0.llmCorrect) })
+        // A threshold that is given is printed as it is, not as the next score above it: on other requests they differ.
         let points =
-            score.thresholds.isEmpty ? router.deciles : score.thresholds.compactMap { router.point(threshold: $0) }
+            score.thresholds.isEmpty
+            ? router.deciles
+            : score.thresholds.compactMap { threshold in
+                router.point(threshold: threshold).map { point in
+                    var point = point
+                    point.threshold = threshold
+                    return point
+                }
+            }
         let rows: [[Table.Cell]] = points.map { point in
             let share = router.share(point) ?? .zero
             let random = RandomRouter.accuracy(counts, share: share) ?? .zero

@@ -54,6 +54,20 @@ import Testing
         #expect(curve.columns[0].decimals == nil)
     }
 
+    @Test func `a threshold that is given is printed as it was given`() throws {
+        let report = try Self.report(Self.table(["1", "2", "3", "4"])) {
+            $0.scores = [.init(column: "score", thresholds: [2.5, 9])]
+        }
+        let curve = try #require(report.sections.first { $0.name == "threshold_router_score" }?.table)
+        // Two of four from 2.5 on, none from 9 on.
+        #expect(curve.rows.map { $0[0] } == [2.5, 9].map { .finding(.exact(.real($0), .score)) })
+        #expect(
+            try curve.rows.map { row in
+                guard case .exact(let share) = try Self.finding(row[1]).knowledge else { throw Missing() }
+                return share.double
+            } == [0.5, 0])
+    }
+
     @Test(arguments: ["0x10", "inf", "nan", "1e400", " 1", "1,5"])
     func `a score is a decimal`(_ text: String) {
         let csv = "slm_correct,llm_correct,score\n0,1,1\n0,1,\"\(text)\"\n"
