@@ -20,6 +20,7 @@ enum ReportWarnings {
     /// - Parameter isFolded: whether clusters are in random groups, of which the share is.
     static func largeCluster(_ share: Number, by name: String, isFolded: Bool) -> String? {
         guard share > TenantSpend.largestShare else { return nil }
+        if share == .one { return "all requests are of one cluster: there are no intervals by \(name)" }
         let who = isFolded ? "one cluster, or one of \(ClusterTable.limit) random groups of them," : "one cluster"
         return
             "\(who) holds \(Decimals.text(share * .whole(100), decimals: 1)) % of the requests; intervals by \(name) "
