@@ -18,10 +18,12 @@ struct ClusterTable: Equatable {
 
     var count: Int { places.count }
 
-    /// The numbers of each cluster, in the order of their hashes.
-    var rows: [ArraySlice<Int128>] {
-        places.sorted { $0.key < $1.key }.map { values[$0.value * width..<($0.value + 1) * width] }
+    /// Each cluster's hash, or group, and numbers, in the order of the hashes.
+    var entries: [(key: UInt64, values: ArraySlice<Int128>)] {
+        places.sorted { $0.key < $1.key }.map { ($0.key, values[$0.value * width..<($0.value + 1) * width]) }
     }
+
+    var rows: [ArraySlice<Int128>] { entries.map(\.values) }
 
     /// The place of a cluster's numbers, for `add`. Valid until the next call.
     mutating func place(_ hash: UInt64) -> Int {
@@ -72,9 +74,9 @@ struct ClusterTable: Equatable {
     func encode(_ writer: inout PartialWriter) {
         writer.put(isFolded ? 1 : 0)
         writer.put(places.count)
-        for (key, place) in places.sorted(by: { $0.key < $1.key }) {
+        for (key, values) in entries {
             writer.put(key)
-            for value in values[place * width..<(place + 1) * width] { writer.put(value) }
+            for value in values { writer.put(value) }
         }
     }
 

@@ -14,20 +14,23 @@ struct HeldOutTable {
 
     /// What became of a row: the threshold on both parts, or why there is none.
     struct Result {
-        var row: Row
-        var chosen: ScoredPart.Routed?
-        var reason = ""
+        let row: Row
+        private(set) var chosen: ScoredPart.Routed?
+        private(set) var heldOut: ScoredPart.Routed?
+        /// Of the held-out accuracy.
+        private(set) var interval: Interval?
+        private(set) var reason = ""
 
         init(_ row: Row) {
             self.row = row
             do throws(ScoredPart.Refusal) {
-                chosen = try row.train.choose(row.aim)
+                let chosen = try row.train.choose(row.aim)
+                let heldOut = row.heldOut.routed(chosen.threshold)
+                (self.chosen, self.heldOut, interval) = (chosen, heldOut, row.interval(heldOut))
             } catch {
                 reason = error.reason
             }
         }
-
-        var heldOut: ScoredPart.Routed? { chosen.map { row.heldOut.routed($0.threshold) } }
 
         /// In one word, or why not, and when the scores leave no choice.
         var said: String {
@@ -108,7 +111,7 @@ struct HeldOutTable {
             else { return nil }
             return (
                 Plot.Point(share, accuracy, label: result.row.policy),
-                Plot.Point(other, second, interval: result.row.interval(held), label: result.row.policy)
+                Plot.Point(other, second, interval: result.interval, label: result.row.policy)
             )
         }
         guard !pairs.isEmpty else { return nil }
@@ -158,7 +161,7 @@ struct HeldOutTable {
         return head + [
             .threshold(train.threshold),
             .exact(train.share, .share), .exact(held.share, .share), .exact(train.accuracy, .share),
-            .exact(held.accuracy, .share, interval: result.row.interval(held)),
+            .exact(held.accuracy, .share, interval: result.interval),
             .exact(result.optimism, .share, interval: isIndependent ? result.optimismInterval(level) : nil),
             .exact(held.random, .share),
             .exact(held.accuracy.flatMap { own in held.random.map { own - $0 } }, .share),

@@ -18,7 +18,7 @@ package enum PairAnalysis {
         if let measured = context.measured { report.sections.append(measured) }
         report.sections += context.costSections
         report.sections.append(context.cascade)
-        report.sections += try context.thresholds()
+        report.sections += context.thresholds()
         let held = try context.heldOut()
         if let held {
             report.sections.append(held.section)
@@ -26,7 +26,7 @@ package enum PairAnalysis {
             report.coverage.append((name: "split", value: held.coverage))
             report.warnings += held.table.warnings + held.warnings
         }
-        if let scores = try context.routerScores(held?.table) { report.sections.append(scores) }
+        if let scores = context.routerScores(held?.table) { report.sections.append(scores) }
         if let noise = context.labelNoise { report.sections.append(noise) }
         if let groups = try context.groups() { report.sections.append(groups) }
         return report

@@ -1,45 +1,45 @@
 /// Sections that need further columns of the table.
 extension PairContext {
-    func thresholds() throws(SimulationError) -> [Section] {
+    func thresholds() -> [Section] {
         var sections: [Section] = []
-        for score in options.scores { sections.append(try threshold(score)) }
+        for (score, part) in zip(options.scores, scoreParts) { sections.append(threshold(score, part)) }
         return sections
     }
 
-    private func threshold(_ score: PairOptions.Score) throws(SimulationError) -> Section {
-        var scores: [Double] = []
-        for (text, row) in zip(try table.column(score.column, for: "score"), table.rows) {
-            guard let value = Decimals.double(text) else {
+    /// All rows by a score, which each must have.
+    static func part(
+        _ table: PairTable, _ column: String, _ costs: PairCosts?
+    ) throws(SimulationError) -> ScoredPart {
+        var scored: [(score: Double, sums: ScoreSums)] = []
+        for (index, text) in try table.column(column, for: "score").enumerated() {
+            guard let score = try score(text, column, line: table.rows[index].line) else {
                 throw SimulationError(
-                    .data, score.column,
-                    "line \(row.line): \"\(text.prefix(40))\" is no number; a score is needed in every row")
+                    .data, column, "line \(table.rows[index].line): is empty; a score is needed in every row")
             }
-            scores.append(value)
+            scored.append((score, sums(table, index, costs)))
         }
-        let router = ThresholdRouter(
-            scores: scores, verdicts: table.rows.map { ($0.slmCorrect, $0.llmCorrect) })
-        // A threshold that is given is printed as it is, not as the next score above it: on other requests they differ.
-        let points =
-            score.thresholds.isEmpty
-            ? router.deciles
-            : score.thresholds.compactMap { threshold in
-                router.point(threshold: threshold).map { point in
-                    var point = point
-                    point.threshold = threshold
-                    return point
-                }
-            }
+        return ScoredPart(rows: scored)
+    }
+
+    /// One row, as a threshold counts it.
+    static func sums(_ table: PairTable, _ index: Int, _ costs: PairCosts?) -> ScoreSums {
+        let (row, entry) = (table.rows[index], costs?.entries[index])
+        return ScoreSums(slm: (row.slmCorrect, entry?.slm ?? 0), llm: (row.llmCorrect, entry?.llm ?? 0))
+    }
+
+    private func threshold(_ score: PairOptions.Score, _ part: ScoredPart) -> Section {
+        let points = score.thresholds.isEmpty ? part.deciles : score.thresholds.map { part.routed($0) }
         let rows: [[Table.Cell]] = points.map { point in
-            let share = router.share(point) ?? .zero
+            let share = point.share ?? .zero
             let random = RandomRouter.accuracy(counts, share: share) ?? .zero
-            let accuracy = router.accuracy(point) ?? .zero
+            let accuracy = point.accuracy ?? .zero
             return [
                 .threshold(point.threshold),
                 .exact(share, .share), .exact(accuracy, .share), .exact(random, .share),
                 .exact(accuracy - random, .share),
             ]
         }
-        let curve = router.curve
+        let curve = part.curve
         func text(_ number: Number?) -> String { number.map { Decimals.text($0, decimals: 10) } ?? "undefined" }
         let crossings = options.gapParts.map {
             "CPT(\(Decimals.text($0 * .whole(100), decimals: 0)) %) "
@@ -49,7 +49,7 @@ extension PairContext {
             name: "threshold_router_" + PairContext.identifier(score.column),
             title: "Threshold router on \(score.column)",
             notes: [
-                "over all \(router.points.count) thresholds: APGR "
+                "over all \(part.points.count) thresholds: APGR "
                     + text(curve.averageGapRecovered(slm: slm, llm: llm)) + ", " + crossings.joined(separator: ", "),
                 "matched: requests that the LLM answers",
             ],

@@ -49,7 +49,8 @@ extension PairContext {
             rows.append(
                 HeldOutTable.Row(
                     policy: chosen.name, score: chosen.column, aim: chosen.aim,
-                    train: PairContext.part(scored.training), heldOut: PairContext.part(scored.held),
+                    train: ScoredPart(rows: scored.training.map { ($0.score, $0.sums) }),
+                    heldOut: ScoredPart(rows: scored.held.map { ($0.score, $0.sums) }),
                     interval: { interval(scored.held, $0) }))
         }
         let isIndependent = options.cluster == .request
@@ -88,10 +89,8 @@ extension PairContext {
             if split.isTraining(line: line, cluster) { scored.training.append(row) } else { scored.held.append(row) }
         }
         for (index, score) in usable {
-            let (row, entry) = (table.rows[index], costs?.entries[index])
-            add(
-                line: row.line, row.fields, score,
-                ScoreSums(slm: (row.slmCorrect, entry?.slm ?? 0), llm: (row.llmCorrect, entry?.llm ?? 0)))
+            let row = table.rows[index]
+            add(line: row.line, row.fields, score, PairContext.sums(table, index, costs))
         }
         let held = scored.held
         scored.clusters = options.cluster == .request ? held.count : Set(held.map(\.cluster)).count
@@ -134,12 +133,6 @@ extension PairContext {
                 .data, column, "line \(line): \"\(text.prefix(40))\" is no number; a score is one, or empty")
         }
         return value
-    }
-
-    private static func part(_ rows: [Scored]) -> ScoredPart {
-        var bins: [Double: ScoreSums] = [:]
-        for row in rows { bins[row.score, default: ScoreSums()].merge(row.sums) }
-        return ScoredPart(bins.map { ($0.key, $0.value) })
     }
 
     /// Of the held-out accuracy: a bootstrap of the held-out rows' clusters, in the order in which they are first seen.

@@ -3,7 +3,7 @@ extension PairContext {
     /// Nil without prices.
     ///
     /// - Parameter heldOut: thresholds that were chosen on other rows.
-    func routerScores(_ heldOut: HeldOutTable?) throws(SimulationError) -> Section? {
+    func routerScores(_ heldOut: HeldOutTable?) -> Section? {
         guard let costs else { return nil }
         let thousand = Number.quotient(1000, Int128(counts.requests)) ?? .zero
         func bill(_ accuracy: Number?, _ cost: Number) -> RouterScore.Bill? {
@@ -30,7 +30,7 @@ extension PairContext {
                 "cascade, judge \(rates[0])/\(rates[1])", bill(cascade.accuracy, cascade.cost),
                 isPerfect ? "a bound: its judge does not err" : "")
         }
-        for score in options.scores { rows += try thresholds(score, costs, best) }
+        for (score, part) in zip(options.scores, scoreParts) { rows += thresholds(score, part, best) }
         if let heldOut { rows += RouterScore.rows(heldOut) }
         let left = table.missing.reduce(0) { $0 + $1.requests }
         var notes = ["The best single model is the more accurate of the two on the same requests."]
@@ -42,16 +42,8 @@ extension PairContext {
 
     /// The thresholds that are given, and the one that saves most while it is as accurate as the best single model.
     private func thresholds(
-        _ score: PairOptions.Score, _ costs: PairCosts, _ best: RouterScore.Bill?
-    ) throws(SimulationError) -> [RouterScore.Row] {
-        var bins: [Double: ScoreSums] = [:]
-        for (index, text) in try table.column(score.column, for: "score").enumerated() {
-            let (row, entry) = (table.rows[index], costs.entries[index])
-            guard let value = try PairContext.score(text, score.column, line: row.line) else { continue }
-            let sums = ScoreSums(slm: (row.slmCorrect, entry.slm), llm: (row.llmCorrect, entry.llm))
-            bins[value, default: ScoreSums()].merge(sums)
-        }
-        let part = ScoredPart(bins.map { ($0.key, $0.value) })
+        _ score: PairOptions.Score, _ part: ScoredPart, _ best: RouterScore.Bill?
+    ) -> [RouterScore.Row] {
         var rows = score.thresholds.map { threshold in
             RouterScore.row(
                 "threshold on \(score.column), from \(Number.plain(threshold)) on", "all", part.routed(threshold), "")

@@ -7,7 +7,7 @@ extension PairContext {
                 "thresholds are scored on the requests that they are chosen from; score a chosen one on others (FrugalGPT: "
                     + "1.4 points), as threshold:COLUMN@share=0.3 does")
         }
-        warnings += try collapseWarnings()
+        warnings += collapseWarnings
         if let share = largestCluster,
             let warning = ReportWarnings.largeCluster(share, by: clusterName, isFolded: false)
         {
@@ -75,19 +75,15 @@ extension PairContext {
     }
 
     /// Given thresholds that send all requests, or none.
-    private func collapseWarnings() throws(SimulationError) -> [String] {
-        var warnings: [String] = []
-        for score in options.scores where !score.thresholds.isEmpty {
-            let values = try table.column(score.column, for: "score").compactMap(Double.init)
-            for threshold in score.thresholds {
-                let sent = values.count { $0 >= threshold }
-                guard sent == 0 || sent == values.count else { continue }
-                warnings.append(
-                    RoutingCollapse.text(
-                        "threshold:\(score.column)>=\(Number.plain(threshold))", isLLM: sent > 0))
+    private var collapseWarnings: [String] {
+        zip(options.scores, scoreParts).flatMap { score, part in
+            score.thresholds.compactMap { threshold in
+                let sent = part.routed(threshold).sent
+                guard sent == 0 || sent == part.total.usable else { return nil }
+                return RoutingCollapse.text(
+                    "threshold:\(score.column)>=\(Number.plain(threshold))", isLLM: sent > 0)
             }
         }
-        return warnings
     }
 
     /// Of the LLM's bill, without prices of its tokens, and of the requests where there are none, in a table that has

@@ -6,6 +6,8 @@ struct PairContext {
     let slm: Number
     let llm: Number
     let costs: PairCosts?
+    /// All rows by each of the options' scores.
+    let scoreParts: [ScoredPart]
     /// Of requests, SLM right and LLM right, replicate after replicate.
     let sums: [Int128]
     let clusterName: String
@@ -32,7 +34,11 @@ struct PairContext {
                 "money needs the columns slm_tokens, llm_tokens and prompt_tokens; the file has "
                     + table.header.joined(separator: ", "))
         }
-        costs = options.prices.map { PairCosts(table, prices: $0) }
+        let costs = options.prices.map { PairCosts(table, prices: $0) }
+        self.costs = costs
+        scoreParts = try options.scores.map { (score) throws(SimulationError) in
+            try PairContext.part(table, score.column, costs)
+        }
         let clusters = try PairContext.clusters(table, options)
         clusterName = clusters.name
         clusterCount = clusters.sums.count

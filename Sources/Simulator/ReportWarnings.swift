@@ -7,7 +7,7 @@ enum ReportWarnings {
     static func largeTenant(_ spend: TenantSpend, isMoney: Bool, of what: String, isClustered: Bool) -> String? {
         guard let (name, share) = spend.largest(isMoney: isMoney), share > TenantSpend.largestShare else { return nil }
         let some = spend.isPartial ? " among requests with a tenant" : ""
-        let who = name.map { "tenant \($0)" } ?? "one tenant, or one of \(TenantSpend.limit) random groups of them,"
+        let who = name.map { "tenant \($0)" } ?? "one tenant, or one of \(ClusterTable.limit) random groups of them,"
         let remedy =
             isClustered
             ? "intervals by tenant rest on few tenants"
@@ -47,7 +47,7 @@ enum ReportWarnings {
         let left = groups.count - large.count
         return "\(what): \(Decimals.text(macro, decimals: 4)) as the mean over \(large.count) groups (macro), "
             + "\(Decimals.text(micro, decimals: 4)) over their requests (micro)"
-            + (left > 0 ? ", without \(left) groups of fewer than \(smallestGroup)" : "")
+            + (left > 0 ? ", without \(left == 1 ? "a group" : "\(left) groups") of fewer than \(smallestGroup)" : "")
             + "; say which, for gains and p* move with it"
     }
 

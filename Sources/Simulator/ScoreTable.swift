@@ -137,17 +137,10 @@ struct ScoreTable: Equatable {
     }
 
     private func parts(_ isTraining: (Int64) -> Bool) -> Parts {
-        var bins: (train: [Double: ScoreSums], heldOut: [Double: ScoreSums]) = ([:], [:])
-        for (key, sums) in cells {
-            if isTraining(key.time) {
-                bins.train[key.score, default: ScoreSums()].merge(sums)
-            } else {
-                bins.heldOut[key.score, default: ScoreSums()].merge(sums)
-            }
+        func part(_ isIn: (Int64) -> Bool) -> ScoredPart {
+            ScoredPart(rows: cells.filter { isIn($0.key.time) }.map { ($0.key.score, $0.value) })
         }
-        return Parts(
-            train: ScoredPart(bins.train.map { ($0.key, $0.value) }),
-            heldOut: ScoredPart(bins.heldOut.map { ($0.key, $0.value) }))
+        return Parts(train: part(isTraining), heldOut: part { !isTraining($0) })
     }
 
     /// Where a step begins, in microseconds.

@@ -90,10 +90,12 @@ struct ScoredPart {
     let bins: [(score: Double, sums: ScoreSums)]
     let total: ScoreSums
 
-    /// - Parameter bins: in any order, each score once.
-    init(_ bins: [(score: Double, sums: ScoreSums)]) {
-        self.bins = bins.sorted { $0.score > $1.score }
-        total = bins.reduce(into: ScoreSums()) { $0.merge($1.sums) }
+    /// - Parameter rows: requests in any order, some of one score together or not.
+    init(rows: [(score: Double, sums: ScoreSums)]) {
+        var bins: [Double: ScoreSums] = [:]
+        for row in rows { bins[row.score, default: ScoreSums()].merge(row.sums) }
+        self.bins = bins.map { ($0.key, $0.value) }.sorted { $0.score > $1.score }
+        total = rows.reduce(into: ScoreSums()) { $0.merge($1.sums) }
     }
 
     /// The score of all usable requests where two or more of them have the same one.
@@ -193,6 +195,27 @@ struct ScoredPart {
             if bin.sums.usable > 0 { points.append(point) }
         }
         return points
+    }
+
+    /// Accuracy against the share of requests sent, at every threshold that there is.
+    var curve: QualityCurve {
+        QualityCurve(
+            points.compactMap { point in
+                guard let share = point.share, let accuracy = point.accuracy else { return nil }
+                return QualityCurve.Point(cost: share, accuracy: accuracy)
+            })
+    }
+
+    /// The points nearest below or at each tenth of the requests, without repetition.
+    var deciles: [Routed] {
+        var taken: [Routed] = []
+        let points = points
+        for tenth in 0...10 {
+            if let point = points.last(where: { $0.sent * 10 <= total.usable * tenth }), taken.last != point {
+                taken.append(point)
+            }
+        }
+        return taken
     }
 
     /// What a threshold that was chosen elsewhere does here.

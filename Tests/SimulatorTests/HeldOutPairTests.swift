@@ -231,15 +231,7 @@ import Testing
     }
 
     private static func part(_ rows: [Random]) -> ScoredPart {
-        var bins: [Double: ScoreSums] = [:]
-        for row in rows {
-            var sums = ScoreSums()
-            sums.usable = 1
-            sums.slm.add(right: row.slm ? 1_000_000 : 0, cost: .zero)
-            sums.llm.add(right: row.llm ? 1_000_000 : 0, cost: .zero)
-            bins[Double(row.score), default: ScoreSums()].merge(sums)
-        }
-        return ScoredPart(bins.map { ($0.key, $0.value) })
+        ScoredPart(rows: rows.map { (Double($0.score), ScoreSums(slm: ($0.slm, 0), llm: ($0.llm, 0))) })
     }
 
     @Test(arguments: [UInt64](1...40))

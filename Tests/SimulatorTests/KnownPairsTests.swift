@@ -99,15 +99,16 @@ import Testing
     }
 
     @Test func `a router that scores the right requests is the oracle`() throws {
-        let scores = try table.column("score", for: "score").compactMap(Double.init)
-        let router = ThresholdRouter(scores: scores, verdicts: table.rows.map { ($0.slmCorrect, $0.llmCorrect) })
-        #expect(router.points.map(\.requests) == [0, 300, 900, 1000])
-        #expect(router.points.map(\.correct) == [500, 800, 800, 700])
+        var options = PairOptions(source: "known")
+        options.scores = [PairOptions.Score(column: "score")]
+        let router = try PairContext(table, options).scoreParts[0]
+        #expect(router.points.map(\.sent) == [0, 300, 900, 1000])
+        #expect(router.points.map(\.answers.right) == [500, 800, 800, 700].map { $0 * 1_000_000 })
         #expect(router.curve.averageGapRecovered(slm: .ratio(1, 2), llm: .ratio(7, 10)) == .ratio(5, 4))
-        #expect(router.point(threshold: 2.5)?.requests == 300)
-        #expect(router.point(threshold: 2)?.requests == 900)
-        #expect(router.point(threshold: 4)?.requests == 0)
-        #expect(router.deciles.map(\.requests) == [0, 300, 900, 1000])
+        #expect(router.routed(2.5).sent == 300)
+        #expect(router.routed(2).sent == 900)
+        #expect(router.routed(4).sent == 0)
+        #expect(router.deciles.map(\.sent) == [0, 300, 900, 1000])
     }
 
     /// Ten equal clusters: whatever is drawn, the sums are the same, and the interval is a point. Drawn by request,

@@ -113,8 +113,8 @@ import Testing
         let three = Self.csv(",kind") { $0 < 12 ? ",few" : $0 < 42 ? ",some" : ",many" }
         Self.expect(
             try Self.warnings(three) { $0.groupBy = "kind" },
-            "SLM, by kind: 0.7390 as the mean over 2 groups (macro), 0.4939 over their requests (micro), without 1 groups",
-            "LLM, by kind: 0.8434 as the mean over 2 groups (macro), 0.6964 over their requests (micro), without 1 groups"
+            "SLM, by kind: 0.7390 as the mean over 2 groups (macro), 0.4939 over their requests (micro), without a group",
+            "LLM, by kind: 0.8434 as the mean over 2 groups (macro), 0.6964 over their requests (micro), without a group"
         )
     }
 

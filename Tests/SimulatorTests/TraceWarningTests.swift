@@ -226,7 +226,8 @@ import Testing
             Self.expect(
                 try clustered(cluster, 5),
                 "one cluster holds 20.3 % of the requests; intervals by \(name) rest on few clusters")
-            Self.expect(try clustered(cluster, 1200), "all requests are of one cluster: there are no intervals by \(name)")
+            Self.expect(
+                try clustered(cluster, 1200), "all requests are of one cluster: there are no intervals by \(name)")
         }
         // Without intervals it is no matter.
         Self.expect(try Self.warnings(Self.requests { $1.tenant = "t" }))
