@@ -172,3 +172,13 @@ package struct PayloadRecord: Sendable {
         self.body = body
     }
 }
+
+/// What a request cost, as far as the ledger has said.
+package enum RequestCost: Sendable, Equatable {
+    /// All of its attempts that were served, in pico-dollars.
+    case pico(Int)
+    /// One of them has no cost, which is not 0.
+    case unpriced
+    /// Its rows are not in the tables, or were there before and what they say was not asked.
+    case unknown
+}

@@ -182,29 +182,29 @@ final class RequestSession {
         let isQueued = core.configuration.ledger.receipt == .queued
         core.ledger.append(
             record, on: core.loop,
-            durable: { isDurable in
-                if !isQueued { bound.value.acknowledge(isDurable) }
+            durable: { isDurable, cost in
+                if !isQueued { bound.value.acknowledge(isDurable, cost) }
             })
-        if isQueued { acknowledge(true) }
+        if isQueued { acknowledge(true, .unknown) }
     }
 
-    private func acknowledge(_ isDurable: Bool) {
+    private func acknowledge(_ isDurable: Bool, _ cost: RequestCost) {
         guard !isOver else { return }
         isOver = true
         keepAlive?.cancel()
-        if !hasLeft { answer(isDurable) }
+        if !hasLeft { answer(isDurable, cost) }
         logEnd(isDurable)
         owner?.sessionEnded(self)
     }
 
-    private func answer(_ isDurable: Bool) {
+    private func answer(_ isDurable: Bool, _ cost: RequestCost) {
         if !isDurable { return response.fail(.unavailable("The request was answered but could not be recorded.")) }
         if isCut { return response.fail(.unavailable("The gateway is being stopped.")) }
         if let error = endingError {
             return response.fail(error, drivers.lazy.compactMap(\.refusal).first.map(Admission.headers) ?? [])
         }
         let choices = drivers.map { finishReason(outcomes[$0.choice] ?? .stop) }
-        response.finish(choices, usage: usage, report: report)
+        response.finish(choices, usage: usage, report: report(cost))
     }
 
     /// The error that ends the request, if one of its answers failed.
@@ -281,10 +281,10 @@ final class RequestSession {
             cachedPrompt: record.segments.first?.cachedTokens)
     }
 
-    private var report: RelayReport {
+    private func report(_ cost: RequestCost) -> RelayReport {
         RelayReport(
             policy: record.policy, calls: record.calls, slmTokens: record.slmTokens, llmTokens: record.llmTokens,
-            commandTokens: record.commandTokens, degraded: record.degraded,
+            commandTokens: record.commandTokens, cost: RelayReport.Cost(cost), degraded: record.degraded,
             clamped: drivers.reduce(0) { $0 + $1.clamped }, malformed: record.malformed,
             segments: record.segments.map(RelayReport.Segment.init))
     }
@@ -300,6 +300,17 @@ final class RequestSession {
                 "degraded": .string(record.degraded ?? ""), "recorded": .boolean(isDurable),
                 "duration": .duration(core.loop.now - started),
             ])
+    }
+}
+
+extension RelayReport.Cost {
+    init(_ cost: RequestCost) {
+        self =
+            switch cost {
+            case .pico(let pico): .dollars(Money.dollars(pico: pico))
+            case .unpriced: .unpriced
+            case .unknown: .unknown
+            }
     }
 }
 

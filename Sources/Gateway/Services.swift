@@ -18,8 +18,10 @@ package protocol RequestLedger: Sendable {
     /// Whether finished requests lie on a local disk and not yet in the database.
     var isSpooling: Bool { get }
     /// Writes a request and its segments. `completion` is called on `loop` when they are durable, with `false` if they
-    /// never will be.
-    func append(_ record: RequestRecord, on loop: EventLoop, durable completion: @escaping @Sendable (Bool) -> Void)
+    /// never will be, and with what the request cost.
+    func append(
+        _ record: RequestRecord, on loop: EventLoop,
+        durable completion: @escaping @Sendable (_ isDurable: Bool, _ cost: RequestCost) -> Void)
     /// Counts a request of a known caller that was not admitted. `model` is empty when it is not one of the gateway's.
     func noteRefusal(tenant: UUID7, key: UUID7, model: String, code: String, at time: Timestamp)
 }

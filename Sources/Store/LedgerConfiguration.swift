@@ -1,3 +1,5 @@
+package import Accounting
+
 /// The settings of a ledger writer.
 package struct LedgerConfiguration: Sendable {
     /// libpq's connection string or URI.
@@ -35,6 +37,17 @@ package enum LedgerEvent: Sendable, Equatable {
     case spoolDamaged(file: String, bytes: Int)
     /// All records of a file of the spool, so many, are in the database.
     case replayed(Int)
+}
+
+/// What became of a record, and what its request cost.
+package struct LedgerReceipt: Sendable, Equatable {
+    package let result: LedgerResult
+    package let cost: RequestCost
+
+    package init(_ result: LedgerResult, cost: RequestCost = .unknown) {
+        self.result = result
+        self.cost = cost
+    }
 }
 
 /// What became of a record.

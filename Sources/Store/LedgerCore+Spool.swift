@@ -112,7 +112,7 @@ extension LedgerCore {
         spooling.file = (name, records.count, records.count, content.damaged > 0)
         var rest = ArraySlice(
             records.map { record in
-                LedgerEntry(record, nil, isSpooled: true) { [self] in replayed(record.id, $0) }
+                LedgerEntry(record, nil, isSpooled: true) { [self] in replayed(record.id, $0.result) }
             })
         while !rest.isEmpty { retries.append(takeBatch(&rest)) }
         if records.isEmpty { removeFile() }

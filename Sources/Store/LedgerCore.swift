@@ -147,7 +147,7 @@ final class LedgerCore: @unchecked Sendable {
             Failpoint.reach(.afterLedger)
             connection.inFlight -= 1
             switch result {
-            case .success: committed(batch, ContinuousClock.now - sent)
+            case .success(let rows): committed(batch, ContinuousClock.now - sent, LedgerStatement.costs(rows))
             case .failure(let error): refused(batch, error, connection)
             }
             send()
@@ -155,7 +155,7 @@ final class LedgerCore: @unchecked Sendable {
         }
     }
 
-    private func committed(_ batch: [LedgerEntry], _ time: Duration) {
+    private func committed(_ batch: [LedgerEntry], _ time: Duration, _ costs: [UUID7: RequestCost]) {
         failures = 0
         let (seconds, attoseconds) = time.components
         let microseconds = seconds * 1_000_000 + attoseconds / 1_000_000_000_000
@@ -167,14 +167,14 @@ final class LedgerCore: @unchecked Sendable {
             $0.lastCommitMicroseconds = microseconds
             $0.lastError = nil
         }
-        finish(batch, .committed)
+        finish(batch, .committed, costs: costs)
     }
 
     /// The database has the batch, in its tables or its dead letters.
-    private func finish(_ batch: [LedgerEntry], _ result: LedgerResult) {
+    private func finish(_ batch: [LedgerEntry], _ result: LedgerResult, costs: [UUID7: RequestCost] = [:]) {
         inbox.settle(batch)
         for entry in batch { entry.settled?() }
-        acknowledge(batch, result)
+        acknowledge(batch, result, costs: costs)
     }
 
     private func refused(_ batch: [LedgerEntry], _ error: PostgresError, _ connection: LedgerConnection) {

@@ -7,7 +7,7 @@ struct LedgerEntry: Sendable {
     let bytes: Int
     /// Where `acknowledged` is called; the ledger's own loop when nil.
     let target: EventLoop?
-    let acknowledged: @Sendable (LedgerResult) -> Void
+    let acknowledged: @Sendable (LedgerReceipt) -> Void
     /// Called once when its charges are in the database, which may be long after it was acknowledged; on the ledger's
     /// loop.
     let settled: (@Sendable () -> Void)?
@@ -16,7 +16,7 @@ struct LedgerEntry: Sendable {
 
     init(
         _ record: RequestRecord, _ target: EventLoop?, settled: (@Sendable () -> Void)? = nil, isSpooled: Bool = false,
-        _ acknowledged: @escaping @Sendable (LedgerResult) -> Void
+        _ acknowledged: @escaping @Sendable (LedgerReceipt) -> Void
     ) {
         self.record = record
         self.target = target
@@ -37,24 +37,33 @@ struct LedgerEntry: Sendable {
 }
 
 /// Acknowledges many entries with one message per loop.
-func acknowledge(_ entries: some Sequence<LedgerEntry>, _ result: LedgerResult) {
-    var groups: [(target: EventLoop, calls: [@Sendable (LedgerResult) -> Void])] = []
-    var own: [@Sendable (LedgerResult) -> Void] = []
+///
+/// - Parameter costs: by request, where the database said.
+func acknowledge(
+    _ entries: some Sequence<LedgerEntry>, _ result: LedgerResult, costs: [UUID7: RequestCost] = [:]
+) {
+    typealias Call = @Sendable () -> Void
+    var groups: [(target: EventLoop, calls: [Call])] = []
+    var own: [Call] = []
     for entry in entries {
+        let isNothing = result == .committed && entry.record.segments.isEmpty
+        let cost = costs[entry.record.id] ?? (isNothing ? .pico(0) : .unknown)
+        let receipt = LedgerReceipt(result, cost: cost)
+        let call: Call = { [acknowledged = entry.acknowledged] in acknowledged(receipt) }
         guard let target = entry.target else {
-            own.append(entry.acknowledged)
+            own.append(call)
             continue
         }
         if let index = groups.firstIndex(where: { $0.target === target }) {
-            groups[index].calls.append(entry.acknowledged)
+            groups[index].calls.append(call)
         } else {
-            groups.append((target, [entry.acknowledged]))
+            groups.append((target, [call]))
         }
     }
     for (target, calls) in groups {
         target.post {
-            for call in calls { call(result) }
+            for call in calls { call() }
         }
     }
-    for call in own { call(result) }
+    for call in own { call() }
 }

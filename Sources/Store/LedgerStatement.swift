@@ -78,16 +78,19 @@ enum LedgerStatement {
                 AS p (request_id, part, sha256, body)
             JOIN new_requests r ON r.id = p.request_id
             WHERE p.request_id NOT IN (SELECT f.id FROM forgotten f)
-        ), first_texts AS (
-            SELECT request_id, min(started_at + first_token_us * interval '1 microsecond') AS at
-            FROM new_segments WHERE first_token_us IS NOT NULL GROUP BY 1
+        ), answers AS (
+            -- The cost is NULL where a segment has none, or where the sum leaves a bigint.
+            SELECT request_id, min(started_at + first_token_us * interval '1 microsecond') AS first_text,
+                CASE WHEN count(*) = count(cost_pico) AND sum(cost_pico) <= 9223372036854775807
+                    THEN sum(cost_pico)::int8 END AS cost
+            FROM new_segments GROUP BY 1
         ), request_usage AS (
             INSERT INTO usage_request_deltas
             SELECT r.tenant_id, r.hour, r.key_id, r.model, r.policy, r.label, count(*), count(r.degraded),
                 count(*) FILTER (WHERE r.outcome IN ('failed', 'cut')), sum(r.calls), sum(r.visible_tokens),
                 sum(('1e' || 12 * latency_bucket(r.finished_at - r.started_at))::numeric),
-                coalesce(sum(('1e' || 12 * latency_bucket(f.at - r.started_at))::numeric), 0)
-            FROM labelled r LEFT JOIN first_texts f ON f.request_id = r.id
+                coalesce(sum(('1e' || 12 * latency_bucket(a.first_text - r.started_at))::numeric), 0)
+            FROM labelled r LEFT JOIN answers a ON a.request_id = r.id
             GROUP BY 1, 2, 3, 4, 5, 6
         ), segment_usage AS (
             INSERT INTO usage_segment_deltas
@@ -110,12 +113,26 @@ enum LedgerStatement {
             SELECT lease_id, sum(charged)::int8 AS charged, sum(overrun)::int8 AS overrun
             FROM new_charges GROUP BY lease_id
         )
-        SELECT count(*) AS inserted, (
+        SELECT coalesce(array_agg(request_id), '{}') AS ids, coalesce(array_agg(cost), '{}') AS costs, (
             SELECT settle_charges(array_agg(lease_id ORDER BY lease_id), array_agg(charged ORDER BY lease_id),
                 array_agg(overrun ORDER BY lease_id))
             FROM settled HAVING count(*) > 0)
-        FROM new_requests
+        FROM answers
         """
+
+    /// What `insert` says of the requests that were not there before and have segments.
+    static func costs(_ rows: PostgresRows) -> [UUID7: RequestCost] {
+        do throws(PostgresError) {
+            let row = try rows.single()
+            let costs = zip(try row.uuids("ids"), try row.ints("costs")).compactMap { id, cost in
+                id.map { ($0, cost.map(RequestCost.pico) ?? .unpriced) }
+            }
+            return Dictionary(costs, uniquingKeysWith: { first, _ in first })
+        } catch {
+            // The rows are durable all the same.
+            return [:]
+        }
+    }
 
     /// Settles charges once more, as the canaries do.
     static let settleAgain: PostgresStatement = "SELECT settle_charges($1, $2, $3)"

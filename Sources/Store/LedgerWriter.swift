@@ -48,14 +48,14 @@ package final class LedgerWriter: Sendable {
     /// before `acknowledged`, or after it when the record was spooled; never when the writer is stopped first.
     package func append(
         _ record: RequestRecord, on target: EventLoop, settled: (@Sendable () -> Void)? = nil,
-        _ acknowledged: @escaping @Sendable (LedgerResult) -> Void
+        _ acknowledged: @escaping @Sendable (LedgerReceipt) -> Void
     ) {
         append(LedgerEntry(record, target, settled: settled, acknowledged))
     }
 
     /// The same; `acknowledged` is called on the ledger's loop and must be quick.
     package func append(_ record: RequestRecord, _ acknowledged: @escaping @Sendable (LedgerResult) -> Void) {
-        append(LedgerEntry(record, nil, acknowledged))
+        append(LedgerEntry(record, nil) { acknowledged($0.result) })
     }
 
     private func append(_ entry: LedgerEntry) {

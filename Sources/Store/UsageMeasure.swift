@@ -25,7 +25,9 @@ package struct UsageMeasure: Sendable {
         UsageMeasure(name: "failed", title: "failed") { .count($0.failed) },
         UsageMeasure(name: "refused", title: "refused") { .count($0.refused) },
         UsageMeasure(name: "calls", title: "calls") { .count($0.calls) },
-        UsageMeasure(name: "call_ratio", title: "call ratio") { .share($0.callRatioMillionths) },
+        UsageMeasure(name: "call_ratio", title: "call ratio") {
+            .share(CallRatio.millionths(slmTokens: $0.slmTokens, llmTokens: $0.llmTokens))
+        },
         UsageMeasure(name: "slm_tokens", title: "SLM") { .count($0.slmTokens) },
         UsageMeasure(name: "llm_tokens", title: "LLM") { .count($0.llmTokens) },
         UsageMeasure(name: "command_tokens", title: "commands") { .count($0.commandTokens) },

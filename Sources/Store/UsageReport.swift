@@ -52,13 +52,6 @@ package struct UsageSums: Sendable, Equatable {
         firstTokens = UsageSums.sum(firstTokens, other.firstTokens)
     }
 
-    /// LLM tokens in millionths of all generated tokens, rounded half up; nil when none was generated.
-    package var callRatioMillionths: Int? {
-        let all = Int128(slmTokens) + Int128(llmTokens)
-        guard all > 0 else { return nil }
-        return Int((Int128(llmTokens) * 2_000_000 + all) / (2 * all))
-    }
-
     private static func sum(_ left: Int, _ right: Int) -> Int {
         let (sum, overflow) = left.addingReportingOverflow(right)
         return overflow ? .max : sum

@@ -1,3 +1,5 @@
+internal import Accounting
+
 /// The `relay` object of a response: who wrote what, and what was counted.
 package struct RelayReport: Equatable, Sendable {
     /// The policy in its notation, such as `relay` or `fixed(100)`.
@@ -10,8 +12,8 @@ package struct RelayReport: Equatable, Sendable {
     package var llmTokens: Int
     /// Tokens of commands, which are never shown.
     package var commandTokens: Int
-    /// The price as a decimal number of dollars, nil when a model has no price: unpriced, which is not free.
-    package var cost: String?
+    /// What the request cost.
+    package var cost: Cost
     /// Why the answer went on without the LLM; nil when it did not.
     package var degraded: String?
     /// Calls that a budget granted fewer tokens than they asked for.
@@ -24,7 +26,7 @@ package struct RelayReport: Equatable, Sendable {
     /// Creates a report.
     package init(
         policy: String, calls: Int = 0, slmTokens: Int = 0, llmTokens: Int = 0, commandTokens: Int = 0,
-        cost: String? = nil, degraded: String? = nil, clamped: Int = 0, malformed: Int = 0, segments: [Segment] = []
+        cost: Cost = .unknown, degraded: String? = nil, clamped: Int = 0, malformed: Int = 0, segments: [Segment] = []
     ) {
         self.policy = policy
         self.calls = calls
@@ -36,6 +38,16 @@ package struct RelayReport: Equatable, Sendable {
         self.clamped = clamped
         self.malformed = malformed
         self.segments = segments
+    }
+
+    /// What is known of a cost when the caller gets the answer.
+    package enum Cost: Equatable, Sendable {
+        /// A decimal number of dollars.
+        case dollars(String)
+        /// Something of it has no price, which is not free.
+        case unpriced
+        /// The ledger has not said it yet.
+        case unknown
     }
 
     /// One turn of one model.
@@ -91,15 +103,6 @@ package struct RelayReport: Equatable, Sendable {
 }
 
 extension RelayReport {
-    /// LLM tokens over all generated tokens in millionths, rounded down; nil when nothing was generated or the counts
-    /// make no sense.
-    package var callRatioMillionths: Int? {
-        let (generated, overflow) = slmTokens.addingReportingOverflow(llmTokens)
-        guard !overflow, generated > 0, llmTokens >= 0, slmTokens >= 0 else { return nil }
-        let product = llmTokens.multipliedFullWidth(by: 1_000_000)
-        return generated.dividingFullWidth(product).quotient
-    }
-
     /// Appends the object.
     package func append(to bytes: inout [UInt8]) {
         bytes.append(json: #"{"policy":"#)
@@ -113,9 +116,14 @@ extension RelayReport {
         bytes.append(json: #","command_tokens":"#)
         bytes.append(jsonInteger: commandTokens)
         bytes.append(json: #","call_ratio":"#)
-        appendCallRatio(to: &bytes)
+        let ratio = CallRatio.millionths(slmTokens: slmTokens, llmTokens: llmTokens)
+        bytes.append(contentsOf: (ratio.map { FixedPoint.text(Int128($0), places: 6) } ?? "null").utf8)
         bytes.append(json: #","call_ratio_definition":"llm_tokens/generated_tokens","cost":"#)
-        bytes.append(jsonString: cost ?? "unpriced")
+        switch cost {
+        case .dollars(let text): bytes.append(jsonString: text)
+        case .unpriced: bytes.append(jsonString: "unpriced")
+        case .unknown: bytes.append(json: "null")
+        }
         bytes.append(json: #","degraded":"#)
         bytes.append(jsonString: degraded)
         bytes.append(json: #","clamped":"#)
@@ -128,18 +136,6 @@ extension RelayReport {
             segment.append(to: &bytes)
         }
         bytes.append(json: "]}")
-    }
-
-    /// Writes the ratio with six decimals.
-    private func appendCallRatio(to bytes: inout [UInt8]) {
-        guard let millionths = callRatioMillionths else { return bytes.append(json: "null") }
-        bytes.append(jsonInteger: millionths / 1_000_000)
-        bytes.append(json: ".")
-        var place = 100_000
-        while place > 0 {
-            bytes.append(jsonInteger: millionths / place % 10)
-            place /= 10
-        }
     }
 }
 

@@ -22,16 +22,19 @@ struct ChargingLedger: RequestLedger {
     var isFull: Bool { ledger.isFull }
     var isSpooling: Bool { ledger.statistics.spool.files > 0 }
 
-    func append(_ record: RequestRecord, on loop: EventLoop, durable completion: @escaping @Sendable (Bool) -> Void) {
+    func append(
+        _ record: RequestRecord, on loop: EventLoop,
+        durable completion: @escaping @Sendable (_ isDurable: Bool, _ cost: RequestCost) -> Void
+    ) {
         let charges = record.segments.flatMap(\.charges)
         var settled: (@Sendable () -> Void)?
         if !charges.isEmpty {
             settled = { [leases, tenant = record.tenant] in leases.confirm(charges, tenant: tenant) }
         }
-        ledger.append(record, on: loop, settled: settled) { result in
+        ledger.append(record, on: loop, settled: settled) { receipt in
             // A record that the database refused lies in its dead letters, charged; one that the database cannot take
             // lies in the spool: both are durable.
-            completion(result != .stopped)
+            completion(receipt.result != .stopped, receipt.cost)
         }
     }
 

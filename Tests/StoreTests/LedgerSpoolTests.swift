@@ -155,7 +155,7 @@ final class SpoolPlace {
         let first = try writer(database, place)
         func append(_ numbers: Range<Int>, to writer: LedgerWriter) {
             for number in numbers {
-                writer.append(fixture.record(number), on: thread.loop, settled: tell) { acknowledged.add($0) }
+                writer.append(fixture.record(number), on: thread.loop, settled: tell) { acknowledged.add($0.result) }
             }
         }
         append(0..<10, to: first)
@@ -203,7 +203,7 @@ final class SpoolPlace {
             thread.join()
         }
         for number in 0..<10 {
-            writer.append(fixture.record(number), on: thread.loop, settled: tell) { acknowledged.add($0) }
+            writer.append(fixture.record(number), on: thread.loop, settled: tell) { acknowledged.add($0.result) }
         }
         #expect(await writer.flush(within: .seconds(60)))
         try await wait { acknowledged[.spooled] == 10 }

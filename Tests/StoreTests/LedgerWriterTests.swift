@@ -2,6 +2,7 @@ import Accounting
 import Foundation
 import Reactor
 import Store
+import Synchronization
 import TestSupport
 import Testing
 
@@ -89,13 +90,65 @@ import Testing
         let target = thread.loop
         let inLoop = Acknowledgements()
         for number in 0..<20 {
-            writer.append(fixture.record(number), on: target) { inLoop.add(target.isInLoop ? $0 : .stopped) }
+            writer.append(fixture.record(number), on: target) { inLoop.add(target.isInLoop ? $0.result : .stopped) }
         }
         #expect(await writer.flush(within: .seconds(60)))
         writer.stop()
         target.post { target.stop() }
         thread.join()
         #expect(inLoop[.committed] == 20)
+    }
+
+    @Test func `receipts say what requests cost`() async throws {
+        try server.sql(
+            """
+            INSERT INTO prices (model, effective_from, input, cached_input, output, request, actor, reason) VALUES
+                ('slm-model', '2026-01-01Z', 1000, 100, 2000, 7, 'test', ''),
+                ('llm-model', '2026-01-01Z', 0, NULL, 50000, NULL, 'test', '')
+            """, on: database)
+        let writer = try writer()
+        let thread = try LoopThread.start(name: "target") { _ in nil }
+        let receipts = Mutex<[Int: [LedgerReceipt]]>([:])
+        func write(_ number: Int, _ change: (inout RequestRecord) -> Void = { _ in }) {
+            var record = fixture.record(number)
+            change(&record)
+            writer.append(record, on: thread.loop) { receipt in
+                receipts.withLock { $0[number, default: []].append(receipt) }
+            }
+        }
+        write(0)
+        write(1) { $0.segments[1].model = "nobody-knows" }
+        write(2) { $0.segments = [] }
+        // Not served: costs nothing, whatever its model.
+        write(3) {
+            $0.segments[1].model = "nobody-knows"
+            $0.segments[1].generatedTokens = 0
+        }
+        // 8e18 pico-dollars each: their sum has no room.
+        write(4) { for index in [0, 2] { $0.segments[index].generatedTokens = 4_000_000_000_000_000 } }
+        write(5) { $0.calls = -1 }
+        #expect(await writer.flush(within: .seconds(60)))
+        // It is there already: the ledger is not asked what it said.
+        write(0)
+        #expect(await writer.flush(within: .seconds(60)))
+        writer.stop()
+        thread.loop.post { [loop = thread.loop] in loop.stop() }
+        thread.join()
+        // Prompts of 20 and 33, of them 10 and 16 cached, 15 tokens written, two attempts:
+        // (10 + 17) * 1000 + 26 * 100 + 15 * 2000 + 2 * 7 = 59614; with the LLM's 7 tokens for 350000: 409614.
+        #expect(
+            receipts.withLock { $0 } == [
+                0: [LedgerReceipt(.committed, cost: .pico(409_614)), LedgerReceipt(.committed, cost: .unknown)],
+                1: [LedgerReceipt(.committed, cost: .unpriced)],
+                2: [LedgerReceipt(.committed, cost: .pico(0))],
+                3: [LedgerReceipt(.committed, cost: .pico(59_614))],
+                4: [LedgerReceipt(.committed, cost: .unpriced)],
+                5: [LedgerReceipt(.deadLettered, cost: .unknown)],
+            ])
+        #expect(
+            try server.sql(
+                "SELECT sum(cost_pico) FROM segments WHERE request_id = '\(fixture.record(0).id)'", on: database)
+                == "409614")
     }
 
     /// What the database refuses about one record, and the SQLSTATE it does so with.

@@ -91,7 +91,7 @@ import Testing
         let acknowledged = Acknowledgements()
         let settled = Acknowledgements()
         let tell: @Sendable () -> Void = { settled.add(.committed) }
-        writer.append(record, on: thread.loop, settled: tell) { acknowledged.add($0) }
+        writer.append(record, on: thread.loop, settled: tell) { acknowledged.add($0.result) }
         #expect(await writer.flush(within: .seconds(60)))
         for _ in 0..<4000 where acknowledged[.deadLettered] == 0 { try await Task.sleep(for: .milliseconds(5)) }
         #expect(acknowledged[.deadLettered] == 1 && settled[.committed] == 1, "\(writer.statistics)")

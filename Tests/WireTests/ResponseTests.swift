@@ -149,7 +149,7 @@ struct ResponseTests {
         // 10 LLM tokens of 30 + 10 generated tokens.
         #expect(root["call_ratio"] as? Double == 0.25)
         #expect(root["call_ratio_definition"] as? String == "llm_tokens/generated_tokens")
-        #expect(root["cost"] as? String == "unpriced" && root["degraded"] as? String == "budget")
+        #expect(root["cost"] is NSNull && root["degraded"] as? String == "budget")
         let segments = try #require(root["segments"] as? [[String: Any]])
         for segment in segments {
             #expect(
@@ -163,10 +163,21 @@ struct ResponseTests {
     }
 
     @Test(
+        "A cost that is not known is null, and one without a price is not 0",
+        arguments: [
+            (RelayReport.Cost.dollars("0.00"), #""0.00""#), (.unpriced, #""unpriced""#), (.unknown, "null"),
+        ])
+    func cost(_ cost: RelayReport.Cost, _ expected: String) {
+        var bytes: [UInt8] = []
+        RelayReport(policy: "slm", cost: cost).append(to: &bytes)
+        #expect(String(decoding: bytes, as: UTF8.self).contains(#""cost":\#(expected),"#))
+    }
+
+    @Test(
         "The call ratio has six decimals, is null for nothing, and does not trap",
         arguments: [
-            (0, 0, "null"), (1, 0, "0.000000"), (0, 1, "1.000000"), (2, 1, "0.333333"), (1, 2, "0.666666"),
-            (Int.max, Int.max, "null"), (0, Int.max, "1.000000"), (-1, 5, "null"), (5, -1, "null"),
+            (0, 0, "null"), (1, 0, "0.000000"), (0, 1, "1.000000"), (2, 1, "0.333333"), (1, 2, "0.666667"),
+            (Int.max, Int.max, "0.500000"), (0, Int.max, "1.000000"), (-1, 5, "null"), (5, -1, "null"),
         ])
     func ratio(_ slm: Int, _ llm: Int, _ expected: String) {
         var bytes: [UInt8] = []
