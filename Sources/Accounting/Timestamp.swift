@@ -42,6 +42,22 @@ package struct Timestamp: Hashable, Sendable, Comparable {
         self.init(microseconds: (days * 86_400 + Int64(hour * 3600 + minute * 60 + second)) * 1_000_000)
     }
 
+    /// The beginning, in UTC, of the month that lies so many before its own.
+    package func month(ago count: Int = 0) -> Timestamp {
+        let (year, month, _) = Timestamp.civil(
+            days: microseconds.quotientAndModulus(dividingBy: 86_400_000_000).quotient)
+        let months = year * 12 + month - 1 - count
+        let days = Timestamp.days(year: months / 12, month: months % 12 + 1, day: 1)
+        return Timestamp(microseconds: days * 86_400_000_000)
+    }
+
+    /// The beginning of the so many hours, counted from 1970-01-01 00:00 UTC, that lie so many times before its own.
+    package func floor(hours: Int, ago count: Int = 0) -> Timestamp {
+        let length = Int64(hours) * 3_600_000_000
+        return Timestamp(
+            microseconds: (microseconds.quotientAndModulus(dividingBy: length).quotient - Int64(count)) * length)
+    }
+
     /// The days since 1970-01-01 of a Gregorian date: the inverse of `civil`.
     private static func days(year: Int, month: Int, day: Int) -> Int64 {
         let marchYear = Int64(month <= 2 ? year - 1 : year)

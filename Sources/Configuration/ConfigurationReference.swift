@@ -45,7 +45,7 @@ package enum ConfigurationReference {
         ),
         .init(
             "postgres.replica", .connectionString, .absent,
-            "Connection string of a replica that `relaygate usage` reads, in the forms of `postgres.url`; absent: it reads the primary."
+            "Connection string of a replica that `relaygate usage`, `trace export` and `simulate --ledger` read, in the forms of `postgres.url`; absent: they read the primary."
         ),
         .init("postgres.connections", .integer(1...64), .value("2"), "Connections of one process."),
         .init(

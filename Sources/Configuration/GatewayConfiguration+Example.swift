@@ -24,7 +24,7 @@ extension GatewayConfiguration {
         # The database of tenants, budgets and the ledger.
         postgres:
           url: env:DATABASE_URL      # or file:/path, or literally without a password
-          #replica: env:REPLICA_URL  # what `relaygate usage` reads, in the forms of url; absent: the primary
+          #replica: env:REPLICA_URL  # what reports, exports and simulations read, in the forms of url
           connections: 2
           outage_grace: 2s           # how long admission goes on when PostgreSQL does not answer
 

@@ -54,7 +54,7 @@ package struct ListenConfiguration: Sendable, Equatable {
 package struct PostgresConfiguration: Sendable {
     /// A connection string as libpq takes it. Secret, because it may hold a password.
     package var url: Secret
-    /// Likewise, of a replica that reports read; nil: they read `url`.
+    /// Likewise, of a replica that reports, exports and simulations read; nil: they read `url`.
     package var replica: Secret?
     package var connections: Int
     package var outageGrace: Duration

@@ -245,15 +245,11 @@ struct BudgetReplay: Equatable {
 extension BudgetRule.Window {
     /// The first microsecond of the window that holds a moment, in UTC.
     func start(of time: Timestamp) -> Int64 {
-        func floor(_ unit: Int64) -> Int64 {
-            let rest = time.microseconds % unit
-            return time.microseconds - (rest < 0 ? rest + unit : rest)
-        }
         switch self {
-        case .hour: return floor(3_600_000_000)
-        case .day: return floor(86_400_000_000)
-        case .month: return Timestamp(rfc3339: time.rfc3339.prefix(7) + "-01")?.microseconds ?? floor(86_400_000_000)
-        case .total: return 0
+        case .hour: time.floor(hours: 1).microseconds
+        case .day: time.floor(hours: 24).microseconds
+        case .month: time.month().microseconds
+        case .total: 0
         }
     }
 }

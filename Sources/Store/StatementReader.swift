@@ -57,17 +57,11 @@ package struct StatementReader {
     }
 
     private func range(_ month: String, _ zone: String) async throws(StoreError) -> UsageReader.Range {
-        let parts = month.split(separator: "-", omittingEmptySubsequences: false)
-        guard month.utf8.count == 7, parts.count == 2, let year = Int(parts[0]), let number = Int(parts[1]),
-            let first = Timestamp(rfc3339: month + "-01")
-        else { throw StoreError(.invalid, "month: must be a year and a month, such as 2026-10") }
-        let (nextYear, next) = number == 12 ? (year + 1, 1) : (year, number + 1)
-        let zeros = String(repeating: "0", count: max(0, 4 - String(nextYear).count))
-        guard let last = Timestamp(rfc3339: "\(zeros)\(nextYear)-\(next < 10 ? "0" : "")\(next)-01") else {
+        guard month.utf8.count == 7, let first = Timestamp(rfc3339: month + "-01") else {
             throw StoreError(.invalid, "month: must be a year and a month, such as 2026-10")
         }
         return try await UsageReader(database, now: now).range(
-            UsageQuery(dimensions: [], from: .clock(first), to: .clock(last), zone: zone))
+            UsageQuery(dimensions: [], from: .clock(first), to: .clock(first.month(ago: -1)), zone: zone))
     }
 
     private func requests(_ tenant: UUID7, _ range: UsageReader.Range) async throws(StoreError) -> Int {

@@ -20,9 +20,7 @@ enum AuditCommand {
 
     static func run(_ arguments: ParsedArguments) throws(CommandExit) {
         let tenant = arguments.text("tenant")
-        let start = try arguments.text("window").map { (text) throws(CommandExit) in
-            try BudgetText.time(text, "window")
-        }
+        let start = try arguments.moment("window")
         let findings = try Database.use(try ConfigurationOption.connection(arguments)) { connection in
             if let tenant { _ = try await Administration(connection, now: Clock.now).tenant(tenant) }
             return try await Audit.run(connection, tenant: tenant, window: start)

@@ -251,9 +251,7 @@ enum BudgetCommand {
             throw .badUsage("--tokens: with --unreconciled only a negative number, such as -500, makes sense")
         }
         let (actor, reason) = (try actor(arguments), try reason(arguments))
-        let moment = try arguments.text("window").map { (text) throws(CommandExit) in
-            try BudgetText.time(text, "window")
-        }
+        let moment = try arguments.moment("window")
         let after = try administer(connection) { administration in
             let budget = try await administration.find(tenant: tenant, key: key, name: name)
             return try await administration.adjust(

@@ -28,14 +28,6 @@ enum BudgetText {
         throw .badUsage("--\(option): must be a number from 0 to 9000000000000000, such as 50000, 50k or 1.5M")
     }
 
-    /// Reads a time in UTC: `2026-11-01`, `2026-11-24T15:00`.
-    static func time(_ text: String, _ option: String) throws(CommandExit) -> Accounting.Timestamp {
-        guard let time = Accounting.Timestamp(rfc3339: text) else {
-            throw .badUsage("--\(option): must be a time such as 2026-11-01 or 2026-11-24T15:00, in UTC")
-        }
-        return time
-    }
-
     /// A number with thin groups, for people.
     static func grouped(_ number: Int) -> String { grouped(String(number)) }
 

@@ -8,6 +8,9 @@ enum ConfigurationOption {
     static let option = Option.value(
         "config", .text, "FILE", default: "relaygate.yaml", "configuration file; see `relaygate config example`")
 
+    /// Of commands that read much of the ledger.
+    static let primary = Option.flag("primary", "read postgres.url although there is a postgres.replica")
+
     /// The whole configuration.
     static func load(_ arguments: ParsedArguments) throws(CommandExit) -> GatewayConfiguration {
         let path = arguments.text("config") ?? "relaygate.yaml"
@@ -21,6 +24,12 @@ enum ConfigurationOption {
     /// Where the database is.
     static func connection(_ arguments: ParsedArguments) throws(CommandExit) -> String {
         try load(arguments).postgres.url.reveal()
+    }
+
+    /// Where it is for commands with `--primary`.
+    static func reading(_ arguments: ParsedArguments) throws(CommandExit) -> String {
+        let postgres = try load(arguments).postgres
+        return ((arguments.flag("primary") ? nil : postgres.replica) ?? postgres.url).reveal()
     }
 }
 

@@ -51,29 +51,34 @@ enum Database {
                 return value
             } catch {
                 let cause = error as? PostgresError ?? (error as? StoreError)?.cause
-                switch cause?.sqlState {
-                case "57014":
-                    throw CommandExit.failure(
-                        "the report took longer than \(Quantity.text(timeout)); ask for less, or give it more with "
-                            + "--timeout")
-                case "40001":
-                    throw CommandExit.failure(
-                        "the replica cancelled the report for the sake of its replication; try again, or --primary")
-                default: throw error
-                }
+                guard cause?.sqlState == "57014" else { throw error }
+                throw CommandExit.failure(
+                    "the report took longer than \(Quantity.text(timeout)); ask for less, or give it more with --timeout"
+                )
             }
         }
     }
 
-    /// What to do about the two errors that everybody meets first; nil for others.
+    /// What to do about the errors that everybody meets first; nil for others.
     private static func explain(_ error: PostgresError?) -> String? {
         guard let error else { return nil }
         if error.sqlState == "42883" { return "the database lacks a migration; run: relaygate migrate --config <file>" }
         if error.sqlState == "42P01" { return "the database has no tables yet; run: relaygate migrate --config <file>" }
-        guard error.code == .connectFailed else { return nil }
-        return
-            "PostgreSQL cannot be reached: \(error.debugDescription). Is it running? With `relaygate up` it runs only "
-            + "as long as that does"
+        let said = Terminal.oneLine(error.debugDescription)
+        // A transaction that waits for its next statement is ended with its connection, and its snapshot with it.
+        if said.contains("conflict with recovery") || said.contains("invalid snapshot identifier") {
+            return
+                "the database ended the reading, which a replica does with what stands in the way of replication; try "
+                + "again, give --primary, or set hot_standby_feedback = on there"
+        }
+        switch error.code {
+        case .connectionLost: return "the connection to PostgreSQL broke: \(said)"
+        case .connectFailed:
+            return
+                "PostgreSQL cannot be reached: \(said). Is it running? With `relaygate up` it runs only as long as that "
+                + "does"
+        default: return nil
+        }
     }
 
     /// Refuses to go on with a schema that is not the one this program was built with.

@@ -60,7 +60,9 @@ enum PriceCommand {
                     always. Changes nothing.
                     """,
                 options: [
-                    .value("from", .text, "TIME", required: true, "requests that began at this time (UTC) or later"),
+                    .value(
+                        "from", .text, "TIME", required: true,
+                        "requests that began at this time (UTC) or later, such as 2026-11-01 or last-month"),
                     .value("to", .text, "TIME", default: "now", "and before this one"),
                     .value("tenant", .text, "NAME", "only this tenant's"), ConfigurationOption.option, json,
                 ], positionals: [file]),
@@ -81,26 +83,13 @@ enum PriceCommand {
         try Database.use(ConfigurationOption.connection(arguments)) { try await body(PriceBook($0)) }
     }
 
-    /// Now, to the second, as times are shown: a list of prices that is imported again is then unchanged.
-    private static func now() -> Accounting.Timestamp {
-        Accounting.Timestamp(microseconds: Clock.now().microseconds / 1_000_000 * 1_000_000)
-    }
-
-    private static func time(
-        _ arguments: ParsedArguments, _ option: String, now: Accounting.Timestamp
-    ) throws(CommandExit) -> Accounting.Timestamp? {
-        guard let text = arguments.text(option) else { return nil }
-        guard let time = PriceText.time(text, now: now) else { throw .badUsage("--\(option): \(PriceText.timeRule)") }
-        return time
-    }
-
     // MARK: set
 
     private static func set(_ arguments: ParsedArguments) throws(CommandExit) {
-        let now = now()
+        let now = Moment.now
         let price = Price(
             model: arguments.positional("model") ?? "", upstream: arguments.text("upstream"),
-            from: try time(arguments, "from", now: now) ?? now, rates: try rates(arguments))
+            from: try arguments.moment("from", now: now) ?? now, rates: try rates(arguments))
         if let complaint = PriceText.complaint(name: price.model) { throw .badUsage("<model> \(complaint)") }
         if let complaint = price.upstream.flatMap(PriceText.complaint) { throw .badUsage("--upstream: \(complaint)") }
         let (actor, reason) = (try BudgetCommand.actor(arguments), arguments.text("reason") ?? "")
@@ -177,7 +166,7 @@ enum PriceCommand {
     private static func list(_ arguments: ParsedArguments) throws(CommandExit) {
         let now = Clock.now()
         let (model, isAll) = (arguments.text("model"), arguments.flag("all"))
-        let moment = try time(arguments, "at", now: now)
+        let moment = try arguments.moment("at", now: now)
         if isAll, moment != nil { throw .badUsage("--at: makes no sense with --all") }
         let all = try use(arguments) { try await $0.list(model: model) }
         let records = isAll ? all : all.filter { $0.isInForce(at: moment ?? now) }
@@ -194,7 +183,7 @@ enum PriceCommand {
     // MARK: import
 
     private static func add(_ arguments: ParsedArguments) throws(CommandExit) {
-        let (path, isDryRun, now) = (arguments.positional("file") ?? "", arguments.flag("dry-run"), now())
+        let (path, isDryRun, now) = (arguments.positional("file") ?? "", arguments.flag("dry-run"), Moment.now)
         let (actor, reason) = (try BudgetCommand.actor(arguments), arguments.text("reason") ?? "")
         let configuration = try ConfigurationOption.load(arguments)
         let entries = try PriceFile.read(path, now: now, start: nil)
@@ -228,8 +217,8 @@ enum PriceCommand {
 
     private static func simulate(_ arguments: ParsedArguments) throws(CommandExit) {
         let (path, tenant, now) = (arguments.positional("file") ?? "", arguments.text("tenant"), Clock.now())
-        let start = try time(arguments, "from", now: now) ?? now
-        let end = try time(arguments, "to", now: now) ?? now
+        let start = try arguments.moment("from", now: now) ?? now
+        let end = try arguments.moment("to", now: now) ?? now
         guard start < end else { throw .badUsage("--to: must be later than --from") }
         let book = try PriceFile.read(path, now: now, start: Accounting.Timestamp(microseconds: 0)).map(\.price)
         let usage = try use(arguments) { try await $0.reprice(from: start, to: end, by: book, tenant: tenant) }

@@ -21,7 +21,7 @@ enum SimulateCommand {
         .flag("ledger", "from the ledger of --config"),
     ]
     private static let filters: [Option] = [
-        .value("from", .text, "TIME", "only requests from then on (UTC), such as 2026-11-01"),
+        .value("from", .text, "TIME", "only requests from then on (UTC), such as 2026-11-01, last-month or -7d"),
         .value("to", .text, "TIME", "only requests before then (UTC)"),
         .value("tenant", .text, "NAME", repeats: true, "only this tenant's requests"),
         .value("tag", .text, "KEY=VALUE", repeats: true, "only requests with this tag; several must all fit"),
@@ -74,7 +74,9 @@ enum SimulateCommand {
             tables. Each number is exact, bounded, estimated or unknown, and says why. Docs/simulate.md is the guide.
             With a scenario file only --traces, --pairs, --ledger, --seed and the options of output and work are taken.
             """,
-        options: sources + filters + questions + output + work + [ConfigurationOption.option],
+        options: sources + filters + questions + output + work + [
+            ConfigurationOption.primary, ConfigurationOption.option,
+        ],
         positionals: [Positional("scenario", required: false, "a scenario file, YAML")],
         subcommands: [
             SimulateMerge.command, Command("reference", "print the reference of scenario files in Markdown"),

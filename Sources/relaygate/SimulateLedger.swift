@@ -19,7 +19,7 @@ enum SimulateLedger {
         _ simulation: inout TraceSimulation, _ question: SimulateQuestion, _ shard: ParallelReplay.Shard?,
         after: String?, _ arguments: ParsedArguments, _ list: RerunList?, _ keeping: SimulateTraces.Keeping?
     ) throws(CommandExit) {
-        let connection = try ConfigurationOption.connection(arguments)
+        let connection = try ConfigurationOption.reading(arguments)
         let threads = arguments.integer("threads") ?? GatewayConfiguration.onlineProcessors
         let limit = keeping == nil ? stretch : piece
         let begun = simulation

@@ -7,8 +7,8 @@ internal import Simulator
 enum SimulateOptions {
     static func selection(_ arguments: ParsedArguments) throws(CommandExit) -> TraceSelection {
         var selection = TraceSelection()
-        if let text = arguments.text("from") { selection.from = try BudgetText.time(text, "from") }
-        if let text = arguments.text("to") { selection.to = try BudgetText.time(text, "to") }
+        selection.from = try arguments.moment("from")
+        selection.to = try arguments.moment("to")
         if let from = selection.from, let to = selection.to, from >= to {
             throw .badUsage("--to: must be after --from")
         }

@@ -66,7 +66,7 @@ struct SimulateQuestion {
     /// Options that go with a scenario file.
     private static let beside: Set = [
         "paper", "pairs", "columns", "rows", "traces", "ledger", "seed", "format", "output", "rerun-list", "threads",
-        "shard", "partial", "save-every", "resume", "config",
+        "shard", "partial", "save-every", "resume", "primary", "config",
     ]
 
     private init(
@@ -76,7 +76,7 @@ struct SimulateQuestion {
         if let seed = arguments.integer("seed") { scenario.seed = UInt64(clamping: seed) }
         title = file.scenario.title
         (fileName, fileText) = (path, text)
-        words = [path] + SimulateQuestion.words(arguments)
+        words = [path] + SimulateQuestion.words(arguments, scenario.selection)
         let problems = ProblemList(fileName: path)
         for option in arguments.command.options where !SimulateQuestion.beside.contains(option.name) {
             guard SimulateQuestion.isGiven(option, arguments) else { continue }
@@ -124,8 +124,8 @@ struct SimulateQuestion {
         }
         self.source = source
         scenario = Scenario(title: "Policies on recorded requests")
-        words = SimulateQuestion.words(arguments)
         scenario.selection = try SimulateOptions.selection(arguments)
+        words = SimulateQuestion.words(arguments, scenario.selection)
         scenario.policies = try SimulateOptions.policies(arguments)
         scenario.costModels = try SimulateOptions.costModels(arguments)
         if let matched = arguments.text("matched").flatMap(MatchedQuantity.init) { scenario.matched = matched }
@@ -189,16 +189,19 @@ struct SimulateQuestion {
         option.value == nil ? arguments.flag(option.name) : !arguments.texts(option.name).isEmpty
     }
 
-    /// The options that change a report, in the order in which help lists them.
-    private static func words(_ arguments: ParsedArguments) -> [String] {
+    /// The options that change a report, in the order in which help lists them; moments as what they mean later, too.
+    private static func words(_ arguments: ParsedArguments, _ selection: TraceSelection) -> [String] {
+        let moments = ["from": selection.from, "to": selection.to]
         let work: Set = [
             "format", "output", "rerun-list", "threads", "shard", "partial", "save-every", "resume",
-            "config",
+            "primary", "config",
         ]
         var words: [String] = []
         for option in arguments.command.options where !work.contains(option.name) && isGiven(option, arguments) {
             if option.name == "traces" || option.value == nil {
                 words.append("--\(option.name)")
+            } else if let moment = moments[option.name] ?? nil {
+                words += ["--\(option.name)", moment.rfc3339]
             } else {
                 for text in arguments.texts(option.name) { words += ["--\(option.name)", text] }
             }

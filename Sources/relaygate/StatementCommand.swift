@@ -18,7 +18,7 @@ enum StatementCommand {
             UsageCommand.timezone,
             .value("format", .choice(["text", "csv", "html", "json"]), "FORMAT", default: "text", "how to write it"),
             .value("output", .text, "FILE", "where to; standard output without it"), UsageCommand.decimalComma,
-            UsageCommand.timeout, UsageCommand.primary, ConfigurationOption.option,
+            UsageCommand.timeout, ConfigurationOption.primary, ConfigurationOption.option,
         ])
 
     static func run(_ arguments: ParsedArguments) throws(CommandExit) {

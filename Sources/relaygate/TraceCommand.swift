@@ -15,7 +15,9 @@ enum TraceCommand {
             "where", .text, "CONDITION", repeats: true,
             "only requests whose number fits, such as 'llm_tokens>0'; several must all fit"),
         .value("since", .duration, "TIME", "only requests of the last TIME, such as 24h"),
-        .value("from", .text, "TIME", "only requests from then on (UTC), such as 2026-11-01 or 2026-11-24T15:00"),
+        .value(
+            "from", .text, "TIME",
+            "only requests from then on (UTC), such as 2026-11-01, 2026-11-24T15:00, last-month or -7d"),
         .value("to", .text, "TIME", "only requests before then (UTC)"),
     ]
     private static let conditions = """
@@ -52,18 +54,17 @@ enum TraceCommand {
                         "output", .text, "FILE", "write to this file, which must not exist; standard output by default"),
                     .flag(
                         "resume", "go on behind the last whole request of --output; give the other options as before"),
-                    ConfigurationOption.option,
+                    ConfigurationOption.primary, ConfigurationOption.option,
                 ]),
             TraceImportCommand.command,
         ])
 
     static func run(_ arguments: ParsedArguments) throws(CommandExit) {
         if arguments.path.last == "import" { return try TraceImportCommand.run(arguments) }
-        let connection = try ConfigurationOption.connection(arguments)
         switch arguments.path.last {
-        case "show": try show(arguments, connection)
-        case "export": try TraceExport.run(arguments, filter(arguments), connection)
-        default: try list(arguments, connection)
+        case "show": try show(arguments, ConfigurationOption.connection(arguments))
+        case "export": try TraceExport.run(arguments, filter(arguments), ConfigurationOption.reading(arguments))
+        default: try list(arguments, ConfigurationOption.connection(arguments))
         }
     }
 
@@ -71,11 +72,11 @@ enum TraceCommand {
         let since = arguments.duration("since").map {
             Accounting.Timestamp(microseconds: Clock.now().microseconds - $0.components.seconds * 1_000_000)
         }
-        let from = try arguments.text("from").map { (text) throws(CommandExit) in try BudgetText.time(text, "from") }
+        let from = try arguments.moment("from")
         if since != nil, from != nil { throw .badUsage("--from: give it or --since, not both") }
         var filter = TraceFilter(
             tenant: arguments.text("tenant"), since: since ?? from,
-            until: try arguments.text("to").map { (text) throws(CommandExit) in try BudgetText.time(text, "to") },
+            until: try arguments.moment("to"),
             model: arguments.text("model"), limit: arguments.integer("limit"))
         if let low = filter.since, let high = filter.until, low >= high {
             throw .badUsage("--to: must be after --from")

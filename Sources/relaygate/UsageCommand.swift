@@ -12,7 +12,6 @@ enum UsageCommand {
         "timezone", .text, "ZONE", default: "UTC", "whose days and months: an IANA name such as Europe/Berlin")
     static let timeout = Option.value(
         "timeout", .duration, "TIME", default: "30s", "give up when the database takes longer")
-    static let primary = Option.flag("primary", "read postgres.url although there is a postgres.replica")
 
     static let decimalComma = Option.flag(
         "decimal-comma", "CSV for spreadsheets whose numbers have commas: cells are separated by semicolons")
@@ -44,7 +43,7 @@ enum UsageCommand {
                 "top", .integer(1...UsageReader.rowLimit), "N",
                 "the rows with the most LLM tokens, largest first; the rest as one row"),
             .value("format", .choice(UsageFormat.allCases.map(\.rawValue)), "FORMAT", default: "table", "how to print"),
-            decimalComma, timeout, primary, ConfigurationOption.option,
+            decimalComma, timeout, ConfigurationOption.primary, ConfigurationOption.option,
         ], subcommands: [StatementCommand.command], runsWithoutSubcommand: true)
 
     static func run(_ arguments: ParsedArguments) throws(CommandExit) {

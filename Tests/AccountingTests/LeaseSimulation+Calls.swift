@@ -1,4 +1,5 @@
 import Accounting
+
 @testable import LeaseModel
 
 /// What callers do: ask, call, end.

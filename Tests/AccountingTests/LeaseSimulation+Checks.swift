@@ -1,4 +1,5 @@
 import Accounting
+
 @testable import LeaseModel
 
 /// What must hold after every step, and at the end.

@@ -1,4 +1,5 @@
 import Accounting
+
 @testable import LeaseModel
 
 /// What `LeaseManager` and `LeaseDriver` do, over a network that cannot be trusted.

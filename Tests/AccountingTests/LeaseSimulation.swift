@@ -1,4 +1,5 @@
 import Accounting
+
 @testable import LeaseModel
 
 /// Gateways, each with a real lease book, a model of the database, and a network that loses, delays and repeats: one

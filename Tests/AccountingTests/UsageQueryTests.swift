@@ -33,6 +33,35 @@ import Testing
         #expect(try UsageMoment(moment.text, parameter: "from") == moment.expected)
     }
 
+    /// By the clocks of UTC, at a moment and what it must be.
+    static let inUTC: [(String, now: String, expected: String)] = [
+        ("today", "2026-10-01T00:00:00Z", "2026-10-01T00:00:00Z"),
+        ("today", "2026-10-01T23:59:59Z", "2026-10-01T00:00:00Z"),
+        ("yesterday", "2026-03-01T12:00:00Z", "2026-02-28T00:00:00Z"),
+        ("this-month", "2026-12-31T23:59:59Z", "2026-12-01T00:00:00Z"),
+        ("last-month", "2026-12-31T23:59:59Z", "2026-11-01T00:00:00Z"),
+        ("last-month", "2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z"),
+        ("-0d", "2026-10-01T15:30:00Z", "2026-10-01T00:00:00Z"),
+        ("-7d", "2024-03-04T15:30:00Z", "2024-02-26T00:00:00Z"),
+        ("-0h", "2026-10-01T15:30:00Z", "2026-10-01T15:00:00Z"),
+        ("-24h", "2026-10-01T15:30:00Z", "2026-09-30T15:00:00Z"),
+        ("-2d", "1970-01-01T05:00:00Z", "1969-12-30T00:00:00Z"),
+    ]
+
+    @Test(arguments: inUTC) func `a word is a moment of UTC's clocks`(
+        _ text: String, _ now: String, _ expected: String
+    ) throws {
+        let word = try #require(UsageMoment(word: text))
+        #expect(word.inUTC(now: try #require(Timestamp(rfc3339: now))).rfc3339 == expected)
+    }
+
+    @Test func `the month after December begins in January`() throws {
+        let december = try #require(Timestamp(rfc3339: "2026-12-24"))
+        #expect(december.month(ago: -1).rfc3339 == "2027-01-01T00:00:00Z")
+        #expect(december.month(ago: 24).rfc3339 == "2024-12-01T00:00:00Z")
+        #expect(UsageMoment(word: "2026-12-24") == nil && UsageMoment(word: "now") == nil)
+    }
+
     @Test(arguments: [
         "", "tomorrow", "-", "-d", "-7", "-7w", "7d", "--7d", "-1.5h", "-100001h", "2026-02-30", "2026-10",
         "2026-10-01Z",

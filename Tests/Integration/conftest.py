@@ -1,14 +1,16 @@
 import pytest
 
 from servers import Postgres, Stack, require
+from standby import Standby
 
 
 @pytest.fixture(scope="session")
-def postgres():
+def postgres(request):
     require("relaygate")
     server = Postgres()
-    yield server
-    server.stop()
+    # Not as the last test ends: on a busy disk hundreds of databases take longer to remove than a test may.
+    request.config.add_cleanup(server.stop)
+    return server
 
 
 @pytest.fixture
@@ -24,3 +26,18 @@ def make_stack(postgres, tmp_path_factory):
     for stack in stacks:
         status = stack.stop()
         assert status in (0, -9), f"the gateway ended with {status}: {stack.gateway.log_path.read_text()[-4000:]}"
+
+
+@pytest.fixture
+def primary():
+    """A server of the test's own: its settings are changed."""
+    server = Postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def standby(primary):
+    copy = Standby(primary)
+    yield copy
+    copy.stop()

@@ -1,77 +1,18 @@
 """A real standby: one that commits do not wait for may forget grants, so hard budgets are refused beside it."""
 
 import concurrent.futures
-import os
-import shutil
 import signal
-import subprocess
-import tempfile
 import time
-from pathlib import Path
-
-import pytest
 
 import servers
 from budgets import SCRIPT, audit, effective, llm_tokens, set_budget, settled
-
-
-@pytest.fixture
-def primary():
-    """A server of the test's own: its settings are changed."""
-    server = servers.Postgres()
-    yield server
-    server.stop()
-
-
-class Standby:
-    """A copy of a server that streams from it."""
-
-    def __init__(self, primary):
-        self.primary = primary
-        self.root = Path(tempfile.mkdtemp(prefix="relaygate-standby-"))
-        if primary.prefix:
-            shutil.chown(self.root, "postgres", "postgres")
-        copy = [servers.POSTGRES / "pg_basebackup", "-D", self.root / "data", "-R", "-h", primary.root, "-p",
-                str(primary.port), "-U", "postgres", "-c", "fast"]
-        subprocess.run([*primary.prefix, *copy], check=True, stdout=subprocess.DEVNULL, cwd="/")
-        options = f"-k {self.root} -p {servers.free_port()} -c listen_addresses= -c max_connections=200"
-        self.control("start", "-o", options)
-        wait_for(primary, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "1", within=20)
-
-    def control(self, command, *options):
-        call = [servers.POSTGRES / "pg_ctl", "-D", self.root / "data", "-w", "-l", self.root / "log", *options, command]
-        subprocess.run([*self.primary.prefix, *call], check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-    def signal(self, number):
-        """Freezes or thaws all of its processes."""
-        main = int((self.root / "data" / "postmaster.pid").read_text().split()[0])
-        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(main)], capture_output=True, text=True).stdout
-        for pid in (main, *map(int, found.split())):
-            os.kill(pid, number)
-
-    def stop(self):
-        self.control("stop", "-m", "immediate")
-        shutil.rmtree(self.root, ignore_errors=True)
-
-
-@pytest.fixture
-def standby(primary):
-    copy = Standby(primary)
-    yield copy
-    copy.stop()
+from standby import wait_for_answer
 
 
 def make_synchronous(primary):
     primary.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
     primary.psql("postgres", "SELECT pg_reload_conf()")
-    wait_for(primary, "SELECT sync_state FROM pg_stat_replication", "sync")
-
-
-def wait_for(server, query, value, within=10):
-    deadline = time.monotonic() + within
-    while server.psql("postgres", query).strip() != value:
-        assert time.monotonic() < deadline, query
-        time.sleep(0.05)
+    wait_for_answer(primary, "SELECT sync_state FROM pg_stat_replication", "sync")
 
 
 def test_a_standby_that_is_not_waited_for_is_refused_or_accepted(primary, standby, tmp_path):
@@ -109,7 +50,7 @@ def test_a_grant_whose_commit_was_not_waited_out_is_not_spent(primary, standby, 
             answer = pool.submit(stack.chat, "ten#0")
             grant = ("pg_stat_activity WHERE application_name = 'relaygate budgets' AND wait_event = 'SyncRep' "
                      "AND query LIKE '%grant_tokens%'")
-            wait_for(primary, f"SELECT count(*) > 0 FROM {grant}", "t")
+            wait_for_answer(primary, f"SELECT count(*) > 0 FROM {grant}", "t")
             # It is committed here, but a failover would forget it: PostgreSQL says so in a warning.
             primary.psql("postgres", f"SELECT pg_cancel_backend(pid) FROM {grant}")
             # Long enough for a call that took the warning for a grant to reach the LLM.

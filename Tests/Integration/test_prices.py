@@ -96,7 +96,7 @@ def test_a_date_in_the_past_is_allowed_and_told(book):
     (["--input", "1"], "--output: is missing"),
     (["--output", "1"], "--input: is missing"),
     (["--unpriced", "--cache-write", "1"], "--cache-write: makes no sense with --unpriced"),
-    (["--unpriced", "--from", "tomorrow"], "--from: must be a time such as"),
+    (["--unpriced", "--from", "tomorrow"], "--from: must be a date such as"),
     (["--unpriced", "--upstream", "a\u202eb"], "--upstream: must have 1 to 256 characters, no control characters"),
     (["--unpriced", "--upstream", " large"], "--upstream: must have 1 to 256 characters"),
 ])

@@ -103,7 +103,7 @@ def test_filters_choose(ledger, options, count):
 
 @pytest.mark.parametrize("options, message", [
     (["--where", "tokens>0"], "--where: must be FIELD OPERATOR NUMBER"), (["--tag", "user"], "--tag: must be KEY=VALUE"),
-    (["--from", "yesterday"], "--from: must be a time"), (["--from", "2025-03-02", "--to", "2025-03-01"], "--to: must be"),
+    (["--from", "tomorrow"], "--from: must be a date"), (["--from", "2025-03-02", "--to", "2025-03-01"], "--to: must be"),
     (["--from", "2025-03-02", "--since", "1h"], "--from: give it or --since"), (["--format", "xml"], "--format"),
     (["--outcome", "done"], "--outcome"), (["--tenant", "nobody"], "no tenant is named"),
 ])
