@@ -127,6 +127,10 @@ import Testing
         // 8e18 pico-dollars each: their sum has no room.
         write(4) { for index in [0, 2] { $0.segments[index].generatedTokens = 4_000_000_000_000_000 } }
         write(5) { $0.calls = -1 }
+        write(6) {
+            $0.calls = -1
+            $0.segments = []
+        }
         #expect(await writer.flush(within: .seconds(60)))
         // It is there already: the ledger is not asked what it said.
         write(0)
@@ -144,6 +148,7 @@ import Testing
                 3: [LedgerReceipt(.committed, cost: .pico(59_614))],
                 4: [LedgerReceipt(.committed, cost: .unpriced)],
                 5: [LedgerReceipt(.deadLettered, cost: .unknown)],
+                6: [LedgerReceipt(.deadLettered, cost: .unknown)],
             ])
         #expect(
             try server.sql(
