@@ -15,17 +15,19 @@ extension PlotDrawing {
 
     /// The names of points, placed when all else is.
     var labels: String {
-        var placing = PlotLabels(area: area, obstacles: obstacles)
+        var named: [(text: String, x: Double, y: Double)] = []
         for (index, series) in plot.series.enumerated() {
             for point in series.points where point.x.isFinite && point.y.isFinite {
                 guard let label = point.label, !label.isEmpty else { continue }
                 let (x, y) = place(point, index)
-                placing.place(label, x: x, y: y)
+                named.append((label, x, y))
             }
         }
+        var placing = PlotLabels(area: area, obstacles: obstacles, points: named.map { ($0.x, $0.y) })
+        for (text, x, y) in named { placing.place(text, x: x, y: y) }
         return placing.labels.map { label in
             var out = ""
-            if label.isFar {
+            if label.needsLine {
                 let (x, y) = PlotDrawing.nearest(label.box, x: label.x, y: label.y)
                 out += "<path class=\"lead\" d=\"M\(PlotStyle.pixel(label.x)) \(PlotStyle.pixel(label.y))"
                 out += "L\(PlotStyle.pixel(x)) \(PlotStyle.pixel(y))\"/>\n"

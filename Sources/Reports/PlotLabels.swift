@@ -11,6 +11,13 @@ struct PlotBox: Equatable {
         return across > 0 && down > 0 ? across * down : 0
     }
 
+    /// From its edge to a point; 0 inside.
+    func distance(_ pointX: Double, _ pointY: Double) -> Double {
+        let across = max(x - pointX, 0, pointX - x - width)
+        let down = max(y - pointY, 0, pointY - y - height)
+        return (across * across + down * down).squareRoot()
+    }
+
     func contains(_ other: PlotBox) -> Bool {
         other.x >= x && other.y >= y && other.x + other.width <= x + width && other.y + other.height <= y + height
     }
@@ -25,8 +32,8 @@ struct PlotLabels {
         /// The point that it names.
         let x: Double
         let y: Double
-        /// Whether it is so far off that a line has to lead to it.
-        let isFar: Bool
+        /// Whether it is so far off, or so near to another point, that a line has to lead to it.
+        let needsLine: Bool
     }
 
     static let fontSize = 12.0
@@ -35,11 +42,16 @@ struct PlotLabels {
 
     private let area: PlotBox
     private let obstacles: [PlotBox]
+    private let points: [(x: Double, y: Double)]
     private(set) var labels: [Label] = []
 
-    init(area: PlotBox, obstacles: [PlotBox]) {
+    /// - Parameters:
+    ///   - obstacles: what a name should not cover.
+    ///   - points: what a name could be taken to belong to.
+    init(area: PlotBox, obstacles: [PlotBox], points: [(x: Double, y: Double)] = []) {
         self.area = area
         self.obstacles = obstacles
+        self.points = points
     }
 
     /// About how wide a text is in a sans-serif face.
@@ -72,13 +84,20 @@ struct PlotLabels {
                 let covered = obstacles.reduce(0) { $0 + $1.overlap(box) }
                 // Two names over one another are worse than a name over a line.
                 let crossed = labels.reduce(0) { $0 + $1.box.overlap(box) }
-                let cost = covered + crossed * 10 + Double(ring) * 14 + Double(turn) * 0.5
+                let isDoubtful = isNearOther(box, x, y)
+                let cost = covered + crossed * 10 + Double(ring) * 14 + Double(turn) * 0.5 + (isDoubtful ? 30 : 0)
                 if cost < best?.cost ?? .infinity {
-                    best = (cost, Label(text: text, box: box, x: x, y: y, isFar: ring > 0))
+                    best = (cost, Label(text: text, box: box, x: x, y: y, needsLine: ring > 0 || isDoubtful))
                 }
             }
         }
         if let best { labels.append(best.label) }
+    }
+
+    /// Whether a reader could take the name for that of another point than (x, y).
+    private func isNearOther(_ box: PlotBox, _ x: Double, _ y: Double) -> Bool {
+        let own = box.distance(x, y)
+        return points.contains { ($0.x != x || $0.y != y) && box.distance($0.x, $0.y) < own + 6 }
     }
 
     /// Right first, where a reader expects a name.

@@ -40,9 +40,7 @@ extension Scenario {
             options.judges = judges
             options.hasUsualJudges = false
         }
-        if selection != TraceSelection() {
-            throw SimulationError(.scenario, "select", "needs a trace: a pair table has neither times nor tenants")
-        }
+        try refuseWhatNeedsATrace()
         options.prices = try pairPrices()
         options.groupBy = groupBy
         options.cluster = cluster
@@ -50,12 +48,33 @@ extension Scenario {
         return options
     }
 
+    /// What a pair table cannot answer is no question to it, rather than one without an effect.
+    private func refuseWhatNeedsATrace() throws(SimulationError) {
+        func refuse(_ field: String, _ reason: String) throws(SimulationError) {
+            throw SimulationError(.scenario, field, "needs a trace: a pair table \(reason)")
+        }
+        if selection != TraceSelection() {
+            try refuse("select", "cannot be filtered by times, tenants, tags or policies")
+        }
+        if matched != .llmTokens { try refuse("matched", "has no relay that a router could be matched with") }
+        if verdictSource != nil { try refuse("verdict_source", "has one verdict of each model") }
+        if relay != RelayLimits() { try refuse("relay", "holds no calls that these limits could bound") }
+    }
+
     private func pairPrices() throws(SimulationError) -> PairPrices? {
         var found: PairPrices?
         for (index, model) in costModels.enumerated() {
-            guard case .prices(let prices, _) = model.basis else {
+            guard case .prices(let prices, let cache) = model.basis else {
                 throw SimulationError(
                     .scenario, "cost_models[\(index)].basis", "must be prices: a pair table has no other costs")
+            }
+            guard prices.allSatisfy({ $0.cachedInput == nil && $0.cacheWrite == nil }),
+                cache == .reported || cache == .none
+            else {
+                throw SimulationError(
+                    .scenario, "cost_models[\(index)]",
+                    "must have no cache and no price of one: a pair table counts no "
+                        + "cached tokens")
             }
             guard found == nil else {
                 throw SimulationError(.scenario, "cost_models[\(index)]", "is the second; a pair table takes one")

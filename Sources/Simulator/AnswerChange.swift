@@ -178,8 +178,8 @@ private struct AnswerWalk {
         guard turns <= limits.calls else {
             throw SimulationError(
                 .data, "relay.max_calls",
-                "request \(request.id) has \(turns) commands in one answer, the limit is said to be \(limits.calls): "
-                    + "give the largest max_calls under which the trace was made")
+                "must be the largest under which the trace was made: it is \(limits.calls), and request \(request.id) has "
+                    + "\(turns) commands in one answer")
         }
         guard next != .llm, case .fixed(let tokens) = change, writer != .fixed else { return nil }
         // n was 0: nobody was called, and under another n somebody would be.
@@ -190,14 +190,14 @@ private struct AnswerWalk {
         guard limits.budgetsRefuse || call.finish != .refusedForTokens else {
             throw SimulationError(
                 .data, "relay.budgets_refuse",
-                "request \(request.id) has a call that a budget refused, so a call that asks for more might be refused "
-                    + "where one was made: say relay.budgets_refuse: true, which widens the bounds")
+                "must be true: a budget refused a call of request \(request.id), so that a call that asks for more might "
+                    + "be refused where one was made, which widens the bounds")
         }
         guard max(call.granted ?? 0, call.tokens) <= limits.callTokens else {
             throw SimulationError(
                 .data, "relay.max_call_tokens",
-                "request \(request.id) has a call of \(max(call.granted ?? 0, call.tokens)) tokens, the cap is said to "
-                    + "be \(limits.callTokens): give the largest max_call_tokens under which the trace was made")
+                "must be the largest under which the trace was made: it is \(limits.callTokens), and request "
+                    + "\(request.id) has a call of \(max(call.granted ?? 0, call.tokens)) tokens")
         }
     }
 

@@ -45,6 +45,10 @@ enum SimulateCommand {
         .value(
             "matched", .choice(MatchedQuantity.allCases.map(\.rawValue)), "QUANTITY",
             "what is made equal at matched cost; llm_tokens by default"),
+        .value(
+            "relay", .text, "LIMITS", repeats: true,
+            "the limits under which the trace was made, such as max_call_tokens=1024,max_tokens=2048; 4 calls of 512 by "
+                + "default"),
         .value("verdict-source", .text, "NAME", "whose verdicts are believed, where there are several"),
         .value("group-by", .text, "NAME", "split by tenant, model, or a tag such as benchmark"),
         .value("cluster", .text, "NAME", "what belongs together in intervals: request, tenant or tag:NAME"),
@@ -89,6 +93,7 @@ enum SimulateCommand {
         default: break
         }
         let question = try SimulateQuestion(arguments)
+        try FileIdentity.separate(question.files, arguments)
         if let name = question.source.answersNothing { try refuseQuestion(arguments, name) }
         if arguments.text("columns") != nil, arguments.text("pairs") == nil {
             throw .badUsage("--columns: belongs to --pairs; in a scenario file it is source.columns")
@@ -147,6 +152,7 @@ enum SimulateCommand {
             throw .badUsage("--\(option): belongs to --traces and --ledger, not to \(source)")
         }
         if arguments.flag("resume") { throw .badUsage("--resume: belongs to --partial") }
+        if arguments.flag("primary") { throw .badUsage("--primary: belongs to --ledger") }
     }
 }
 

@@ -17,6 +17,7 @@ enum SimulateMerge {
     static func run(_ arguments: ParsedArguments) throws(CommandExit) {
         var parts: [(path: String, head: SimulatePartial.Head)] = []
         for path in arguments.positionals("partial") { parts.append((path, try SimulatePartial.read(path).head)) }
+        try FileIdentity.separate(arguments.positionals("partial"), arguments)
         let question = try question(parts)
         var whole = try SimulateText.saying(nil) { () throws(SimulationError) in
             try TraceSimulation(question.scenario)

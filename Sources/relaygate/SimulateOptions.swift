@@ -24,6 +24,27 @@ enum SimulateOptions {
         return selection
     }
 
+    /// `--relay max_calls=8,max_tokens=1024`, by the names of a scenario file.
+    static func limits(_ arguments: ParsedArguments) throws(CommandExit) -> RelayLimits {
+        var limits = RelayLimits()
+        for text in arguments.texts("relay").flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) }) {
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let number = parts.count == 2 ? Int(parts[1]).flatMap { (0...1_000_000_000).contains($0) ? $0 : nil } : nil
+            switch (parts[0], number) {
+            case ("max_calls", let number?): limits.calls = number
+            case ("max_call_tokens", let number?) where number > 0: limits.callTokens = number
+            case ("max_malformed", let number?): limits.malformed = number
+            case ("max_tokens", let number?) where number > 0: limits.answerTokens = number
+            case ("budgets_refuse", nil) where parts.count == 1: limits.budgetsRefuse = true
+            default:
+                throw .badUsage(
+                    "--relay: must be max_calls=N, max_call_tokens=N, max_malformed=N, max_tokens=N or budgets_refuse, with "
+                        + "commas, not \(String(text).json)")
+            }
+        }
+        return limits
+    }
+
     static func policies(_ arguments: ParsedArguments) throws(CommandExit) -> [PolicyEntry] {
         var entries: [PolicyEntry] = []
         func add(_ policy: Counterfactual, _ name: String) {

@@ -30,6 +30,17 @@ struct SimulateQuestion {
     /// The scenario file, nil for options.
     var fileName: String?
     var fileText: String?
+    /// The files that are read for it.
+    var files: [String] {
+        let sources: [String] =
+            switch source {
+            case .traces(let paths): paths
+            case .pairs(let path, _), .rows(let path): [path]
+            case .paper, .ledger: []
+            }
+        return sources + [fileName].compactMap { $0 }
+    }
+
     /// The command line without what does not change the report: output, work, and names of trace files.
     var words: [String]
 
@@ -130,6 +141,7 @@ struct SimulateQuestion {
         scenario.costModels = try SimulateOptions.costModels(arguments)
         if let matched = arguments.text("matched").flatMap(MatchedQuantity.init) { scenario.matched = matched }
         scenario.verdictSource = arguments.text("verdict-source")
+        scenario.relay = try SimulateOptions.limits(arguments)
         scenario.groupBy = arguments.text("group-by")
         if let text = arguments.text("cluster") {
             guard let cluster = Cluster(text) else {

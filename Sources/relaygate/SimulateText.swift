@@ -1,3 +1,4 @@
+internal import Accounting
 internal import Arguments
 internal import Foundation
 internal import Glibc
@@ -20,10 +21,25 @@ enum SimulateText {
     }
 
     static func failure(_ error: SimulationError, _ file: String?) -> CommandExit {
-        // Without a file, the policies are those of the options.
-        let isOption = file == nil && error.field?.hasPrefix("policies[") == true
-        let place = [file, isOption ? "--policy" : error.field].compactMap { $0 }.joined(separator: ": ")
-        return .failure(PlainText.lines(place.isEmpty ? error.message : "\(place): \(error.message)"))
+        // Without a file, a scenario's fields are those of the options.
+        let isOption = file == nil && error.code == .scenario
+        let place = [file, isOption ? error.field.map(option) : error.field].compactMap { $0 }.joined(separator: ": ")
+        let text = PlainText.lines(place.isEmpty ? error.message : "\(place): \(error.message)")
+        return isOption ? .badUsage(text) : .failure(text)
+    }
+
+    /// The options behind a scenario's field.
+    private static func option(_ field: String) -> String {
+        let head = String(field.prefix { $0 != "[" && $0 != "." })
+        return switch head {
+        case "policies": "--policy"
+        case "cost_models": "--price or --parameters"
+        case "select": "--from, --to, --tenant, --tag or --served"
+        case "budgets": "--budget"
+        case "threshold": "--policy"
+        case "prices": "--price"
+        default: "--" + head.replacing("_", with: "-")
+        }
     }
 
     /// Prints a report, or puts it into the file that `--output` names, whole or not at all.
@@ -34,7 +50,13 @@ enum SimulateText {
             command: question.command, seed: question.scenario.seed,
             versions: [
                 ("report format", String(JSONReport.version)), ("trace format", String(TraceFormat.version)),
-            ])
+            ]
+                + [
+                    question.fileText.map {
+                        ("scenario file, SHA-256", SHA256.hexadecimal(SHA256.digest(Array($0.utf8))))
+                    }
+                ]
+                .compactMap { $0 })
         let text =
             switch arguments.text("format").flatMap(ReportFormat.init) ?? .table {
             case .table: TextReport.text(report, provenance, width: arguments.text("output") == nil ? width : 120)

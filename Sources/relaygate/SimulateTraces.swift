@@ -3,6 +3,7 @@ internal import Configuration
 internal import Foundation
 internal import Notation
 internal import Reactor
+internal import Scenarios
 internal import Simulator
 internal import Synchronization
 internal import Traces
@@ -11,6 +12,9 @@ internal import Traces
 enum SimulateTraces {
     static func run(_ question: SimulateQuestion, _ arguments: ParsedArguments) throws(CommandExit) {
         let shard = try shard(arguments)
+        if arguments.flag("primary"), question.source != .ledger {
+            throw .badUsage("--primary: belongs to --ledger")
+        }
         guard let partial = arguments.text("partial") else {
             for option in ["shard", "resume"] where option == "shard" ? shard != nil : arguments.flag("resume") {
                 throw .badUsage("--\(option): needs --partial, the file for the result")
@@ -41,6 +45,7 @@ enum SimulateTraces {
         var source = "the ledger"
         if case .traces(let paths) = question.source { source = paths.sorted().joined(separator: ", ") }
         report.coverage.insert(("source", source), at: 0)
+        report.definitions += question.scenario.meanings
         return report
     }
 

@@ -38,8 +38,10 @@ final class TraceFeed: Sendable {
 
     /// - Parameter paths: `-` is standard input, which has to be the only one.
     init(_ paths: [String]) throws(CommandExit) {
-        if let twice = paths.indices.first(where: { paths[..<$0].contains(paths[$0]) }) {
-            throw .badUsage("--traces: \(paths[twice]) is given twice, its requests would count twice")
+        var known = Set<FileIdentity>()
+        for path in paths {
+            guard let identity = FileIdentity(path), !known.insert(identity).inserted else { continue }
+            throw .badUsage("--traces: \(path) is given twice, its requests would count twice")
         }
         if paths.contains("-"), paths.count > 1 {
             throw .badUsage("--traces: - is standard input, and has to be alone")

@@ -205,6 +205,37 @@ def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path):
     assert done.returncode == 1 and b"is a directory; name a file in it" in done.stderr
 
 
+def test_what_is_read_is_not_written_over(tmp_path):
+    (tmp_path / "link.jsonl").symlink_to(TRACE)
+    own = tmp_path / "own.jsonl"
+    own.write_bytes(TRACE.read_bytes())
+    first, second = tmp_path / "1", tmp_path / "2"
+    for part, path in enumerate((first, second), 1):
+        simulate("--traces", own, "--shard", f"{part}/2", "--partial", path)
+    held = {path: path.read_bytes() for path in (own, first, second, TRACE)}
+    for arguments in (["--traces", own, "--output", own], ["--traces", own, "--rerun-list", tmp_path / "." / "own.jsonl"],
+                      ["--traces", own, "--partial", own], ["--traces", tmp_path / "link.jsonl", "--output", TRACE],
+                      ["--pairs", own, "--output", own], ["merge", first, second, "--output", first]):
+        done = call(*arguments)
+        assert done.returncode == 64 and b"is read as well; name another file" in done.stderr, (arguments, done.stderr)
+    assert {path: path.read_bytes() for path in held} == held
+    (tmp_path / "again.jsonl").symlink_to(own)
+    done = call("--traces", own, "--traces", tmp_path / "again.jsonl")
+    assert done.returncode == 64 and b"is given twice" in done.stderr
+    done = call("--traces", own, "--output", tmp_path / "new", "--rerun-list", tmp_path / "." / "new")
+    assert done.returncode == 64 and b"is the file of --output as well" in done.stderr
+    assert not (tmp_path / "new").exists()
+    # What is no file is not used up.
+    simulate("--traces", own, "--output", "/dev/null", "--rerun-list", "/dev/null")
+
+
+def test_the_limits_of_a_trace_are_given_with_an_option():
+    asked = ["--traces", TRACE, "--policy", "fixed:20"]
+    document = report(*asked, "--relay", "max_calls=7,max_call_tokens=900", "--relay", "max_tokens=2000,max_malformed=0")
+    said = {item["name"]: item["value"] for item in document["coverage"]}
+    assert said["relay limits"] == "max_calls 7, max_call_tokens 900, max_malformed 0, max_tokens 2000"
+
+
 def test_a_list_of_a_run_that_failed_is_left_nowhere(tmp_path):
     trace = tmp_path / "trace.jsonl"
     trace.write_bytes(TRACE.read_bytes() + b"{\n")
@@ -481,7 +512,8 @@ def test_the_ledger_answers_as_its_export_does(postgres, tmp_path):
             WHERE role = 'llm' AND request_id = (SELECT id FROM requests WHERE calls > 0 ORDER BY id OFFSET 5 LIMIT 1)""")
     for again in "1", "2":
         said = tool.refused_tool("simulate", "--ledger", *question, "--threads", again)
-        assert "the ledger: relay.budgets_refuse request " in said and "the database cannot be used" not in said, said
+        assert "the ledger: relay.budgets_refuse must be true: a budget refused a call of request " in said, said
+        assert "the database cannot be used" not in said, said
 
 
 # What is refused
@@ -513,16 +545,16 @@ def test_the_ledger_answers_as_its_export_does(postgres, tmp_path):
     (["--traces", TRACE, "--columns", "slm_correct=a"], 64, "--columns: belongs to --pairs"),
     (["--traces", "nowhere.jsonl"], 1, "cannot read nowhere.jsonl"),
     (["nowhere.yaml"], 1, "nowhere.yaml: cannot be read"),
-    (["--pairs", PAIRS, "--policy", "fixed:20"], 1, "--policy: fixed:20 needs a trace"),
+    (["--pairs", PAIRS, "--policy", "fixed:20"], 64, "--policy: fixed:20 needs a trace"),
     (["--pairs", PAIRS, "--random-router", "0.1,,0.2"], 64, "--random-router: needs a share from 0 to 1"),
-    (["--traces", TRACE, "--train", "0.5"], 1, "train: is for policies that choose a threshold, and there is none"),
+    (["--traces", TRACE, "--train", "0.5"], 64, "--train: is for policies that choose a threshold, and there is none"),
     (["--traces", TRACE, "--train", "2"], 64, "--train: must be a share from 0.001 to 0.999, such as 0.5"),
     (["--traces", TRACE, "--train", "0.0001"], 64, "--train: must be a share from 0.001 to 0.999, such as 0.5"),
-    (["--traces", TRACE, "--policy", "threshold:difficulty@share=0.5", "--train", "0.5/file"], 1,
-     "train.order: must be time or random"),
+    (["--traces", TRACE, "--policy", "threshold:difficulty@share=0.5", "--train", "0.5/file"], 64,
+     "--train: must be time or random"),
     (["--pairs", PAIRS, "--policy", "threshold:question_tokens@share=0.5", "--train", "0.5/time"], 1,
      "train.order: must be file or random"),
-    (["--traces", TRACE, "--policy", "threshold:difficulty@cost=1"], 1, "threshold:difficulty@cost=1 needs prices"),
+    (["--traces", TRACE, "--policy", "threshold:difficulty@cost=1"], 64, "threshold:difficulty@cost=1 needs prices"),
     (["--traces", TRACE, "--policy", "threshold:difficulty@shar=0.5"], 64, 'did you mean "share"?'),
     (["--traces", TRACE, "--price", "llm=1/2", "--price", "llm=2/4"], 64, '--price: "llm" has two prices'),
     (["--pairs", TRACE], 1, "trace.jsonl: is JSON and no table; trace files are given with --traces"),
@@ -532,6 +564,18 @@ def test_the_ledger_answers_as_its_export_does(postgres, tmp_path):
     (["--traces", PAIRS], 1, "this one has id, weak_correct, strong_correct"),
     (["--traces", PAIRS], 1, "a pair table is given with --pairs"),
     (["--traces", TRACE, "--group-by", "benchmark", "--paralel", "2"], 64, "unknown option"),
+    (["--pairs", PAIRS, "--matched", "money"], 64, "--matched: needs a trace"),
+    (["--pairs", PAIRS, "--verdict-source", "tests"], 64, "--verdict-source: needs a trace"),
+    (["--pairs", PAIRS, "--relay", "max_calls=2"], 64, "--relay: needs a trace"),
+    (["--pairs", PAIRS, "--tenant", "a"], 64, "--from, --to, --tenant, --tag or --served: needs a trace"),
+    (["--pairs", PAIRS, "--price", "slm=1/2", "--price", "llm=3/4/1"], 64, "must have no cache"),
+    (["--pairs", PAIRS, "--primary"], 64, "--primary: belongs to --ledger"),
+    (["--traces", TRACE, "--primary"], 64, "--primary: belongs to --ledger"),
+    (["--traces", TRACE, "--relay", "max_cals=1"], 64, "--relay: must be max_calls=N, max_call_tokens=N"),
+    (["--traces", TRACE, "--relay", "max_call_tokens=0"], 64, "--relay: must be max_calls=N"),
+    (["--traces", TRACE, "--relay", "max_call_tokens=1", "--policy", "fixed:20"], 1,
+     "relay.max_call_tokens must be the largest under which the trace was made: it is 1"),
+    (["--traces", TRACE, "--traces", TRACE.parent / "." / "." / TRACE.name], 64, "is given twice"),
 ])
 def test_what_cannot_be_is_named_with_its_remedy(arguments, status, message):
     done = call(*arguments)

@@ -44,6 +44,20 @@ import Testing
         }
     }
 
+    @Test func `a name that is as near to another point has a line to its own`() throws {
+        // The published ones: 0.43 % and 1.07 % of the calls are 176 pixels apart, names 120 to 150 wide.
+        let points = [(text: "RelayLLM-Simple", x: 238.0, y: 245.0), (text: "RelayLLM-Difficulty", x: 414.0, y: 238.0)]
+        var labels = PlotLabels(
+            area: PlotBox(x: 0, y: 0, width: 1000, height: 500),
+            obstacles: [PlotBox(x: 120, y: 225, width: 880, height: 40)], points: points.map { ($0.x, $0.y) })
+        for point in points { labels.place(point.text, x: point.x, y: point.y) }
+        #expect(labels.labels.map(\.text) == points.map(\.text))
+        for (label, other) in zip(labels.labels, points.reversed()) {
+            let isClear = label.box.distance(label.x, label.y) + 6 <= label.box.distance(other.x, other.y)
+            #expect(isClear || label.needsLine, "\(label)")
+        }
+    }
+
     @Test func `the last step is drawn as wide as the one before it`() {
         let steps = Plot.Series("steps", .steps, [Plot.Point(x: 0, y: 1), Plot.Point(x: 24, y: 0.5)])
         let single = Plot.Series("single", .steps, [Plot.Point(x: 10, y: 0)])

@@ -55,6 +55,29 @@ import Testing
         try ScenarioFile.parse(text: text, fileName: "some/where/s.yaml")
     }
 
+    @Test func `names are explained for those who have only the report`() throws {
+        let meanings = try Self.parse(Self.whole).scenario.meanings
+        let found = Dictionary(uniqueKeysWithValues: meanings.map { ($0.term, $0.meaning) })
+        // What is its own word needs no more.
+        #expect(
+            meanings.map(\.term) == [
+                "cost model logged", "cost model twice", "cost model size", "policy short", "policy half",
+                "policy 0.25 fixed:500, else slm",
+            ])
+        #expect(found["policy short"] == "cap-n:32")
+        #expect(
+            found["policy half"] == "budgets of 500 LLM tokens each hour for each tenant, then rejected; "
+                + "9 LLM tokens each day for tenant acme, then degraded")
+        #expect(found["cost model logged"] == "what the ledger wrote, by the prices that held")
+        #expect(
+            found["cost model twice"] == "llm: input 2.00, cached input 0.50, output 8.00 $ for a million tokens; "
+                + "llm from 2026-02-01T00:00:00Z: input 3.00, output 9.00 $ for a million tokens, 0.000001 $ for a request; "
+                + "cache: from 1024 tokens in steps of 128, for 300000 ms")
+        #expect(
+            found["cost model size"]
+                == "generated tokens times billions of parameters: 1.7 of the SLM, 8 of the LLM")
+    }
+
     @Test func `every key is read`() throws {
         let file = try Self.parse(Self.whole)
         #expect(file.source == .traces(["some/where/a.jsonl", "/data/b.jsonl"]))
