@@ -11,17 +11,38 @@ CREATE TABLE tag_values (
 COMMENT ON TABLE tag_values IS 'Values of tags that reports tell apart: the first ones of each tenant and key.';
 COMMENT ON COLUMN tag_values.key IS 'The tag''s name, one of the tenant''s tag_keys.';
 
--- What reports call a set of tags: values beyond the tenant's limit are "other". Remembers new values.
+-- What reports call a set of tags: of the keys that the tenant has chosen, values of at most 128 bytes that are among the
+-- first of the tenant's limit; any other value is "other". Remembers new values.
+--
+-- A label is part of the keys of the usage tables, and an index holds rows of at most 2,704 bytes. The longest key is
+-- that of usage_segments: 8 bytes of header, 48 of ids, time and role, the lengths of five texts with 4 each, four names
+-- of at most 256 and the label: 8 + 48 + 5 * 4 + 4 * 256 = 1100, which leaves 1,604. So a label has at most 1,600 bytes
+-- (and what PostgreSQL compresses is not counted on). Eight keys of 64 bytes with values of 128 have 8 * (64 + 128 + 6)
+-- + 7 * 2 + 2 = 1600. Where keys are longer, or characters need escapes, values become "other" from the first that does
+-- not fit beside what stands before it, in the order of keys; a key that does not even fit with "other" is left out.
 CREATE FUNCTION report_tags(tenant uuid, tags jsonb) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
+    most constant integer := 1600;
     known boolean;
     room boolean;
     label jsonb := '{}';
+    wider jsonb;
+    chosen text[];
     tag record;
 BEGIN
     IF tags = '{}' THEN RETURN ''; END IF;
-    FOR tag IN SELECT e.key, e.value FROM jsonb_each_text(tags) e ORDER BY 1 LOOP
+    SELECT t.tag_keys INTO chosen FROM tenants t WHERE t.id = tenant;
+    FOR tag IN SELECT e.key FROM jsonb_each(tags) e WHERE e.key = ANY (chosen) ORDER BY 1 LOOP
+        wider := label || jsonb_build_object(tag.key, 'other');
+        IF octet_length(wider::text) <= most THEN label := wider; END IF;
+    END LOOP;
+    IF label = '{}' THEN RETURN ''; END IF;
+    FOR tag IN SELECT e.key, e.value FROM jsonb_each_text(tags) e
+        WHERE label ? e.key AND octet_length(e.value) <= 128 ORDER BY 1
+    LOOP
+        wider := label || jsonb_build_object(tag.key, tag.value);
+        CONTINUE WHEN octet_length(wider::text) > most;
         SELECT true INTO known FROM tag_values v WHERE v.tenant_id = tenant AND v.key = tag.key AND v.value = tag.value;
         IF known IS NULL THEN
             -- One tenant's values are counted by one at a time.
@@ -33,7 +54,7 @@ BEGIN
                 known := true;
             END IF;
         END IF;
-        label := label || jsonb_build_object(tag.key, CASE WHEN known THEN tag.value ELSE 'other' END);
+        IF known THEN label := wider; END IF;
         known := NULL;
     END LOOP;
     RETURN label::text;
@@ -173,18 +194,30 @@ CREATE FUNCTION usage_columns(of regclass, form text) RETURNS text LANGUAGE sql 
     WHERE a.attrelid = of AND a.attnum > 0 AND a.atttypid IN ('bigint'::regtype, 'numeric'::regtype)
 $$;
 
--- Adds the deltas to the tables of hours and days; returns how many rows were moved. One at a time; the others do
--- nothing. It is one statement, so that a request and its segments move together.
-CREATE FUNCTION compact_usage() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- How the adding up of usage goes.
+CREATE TABLE usage_compaction (
+    is_only       boolean     PRIMARY KEY DEFAULT true CHECK (is_only),
+    added_at      timestamptz NOT NULL DEFAULT now(),
+    failing_since timestamptz,
+    reason        text        NOT NULL DEFAULT ''
+);
+COMMENT ON TABLE usage_compaction IS 'How compact_usage goes: one row.';
+COMMENT ON COLUMN usage_compaction.added_at IS 'When deltas were last added up, within a minute.';
+COMMENT ON COLUMN usage_compaction.failing_since IS 'Since when deltas of some tenants cannot be; NULL when all can.';
+COMMENT ON COLUMN usage_compaction.reason IS 'Which tenant is the first of them, and what the database said.';
+INSERT INTO usage_compaction DEFAULT VALUES;
+
+-- Adds the deltas of a tenant, or of all when it is NULL, to the tables of hours and days; returns how many rows were
+-- moved. It is one statement, so that a request and its segments move together.
+CREATE FUNCTION add_usage(tenant uuid) RETURNS bigint LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     moved bigint;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(7236837482961126) THEN RETURN 0; END IF;
     EXECUTE format('
         WITH gone_requests AS (
-            DELETE FROM usage_request_deltas RETURNING *
+            DELETE FROM usage_request_deltas WHERE $1 IS NULL OR tenant_id = $1 RETURNING *
         ), gone_segments AS (
-            DELETE FROM usage_segment_deltas RETURNING *
+            DELETE FROM usage_segment_deltas WHERE $1 IS NULL OR tenant_id = $1 RETURNING *
         ), by_segment AS (
             SELECT tenant_id, hour, key_id, model, policy, tags, role, upstream, upstream_model, %1$s
             FROM gone_segments GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
@@ -223,7 +256,38 @@ BEGIN
         SELECT (SELECT count(*) FROM gone_requests) + (SELECT count(*) FROM gone_segments)',
         usage_columns('usage_segments', 'sum(%1$I) AS %1$I'), usage_columns('usage_requests', 'sum(%1$I) AS %1$I'),
         usage_columns('usage_segments', '%1$I = u.%1$I + excluded.%1$I'),
-        usage_columns('usage_requests', '%1$I = u.%1$I + excluded.%1$I')) INTO moved;
+        usage_columns('usage_requests', '%1$I = u.%1$I + excluded.%1$I')) INTO moved USING tenant;
+    RETURN moved;
+END
+$$;
+
+-- Adds up what can be added up; returns how many rows were moved. One at a time; the others do nothing. Where the tables
+-- refuse a row, as one whose sum leaves their bounds, it goes tenant by tenant: those of whom a row is refused keep their
+-- deltas, which reports read as well, and the others do not wait for them.
+CREATE FUNCTION compact_usage() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    moved bigint := 0;
+    tenant uuid;
+    refusal text;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(7236837482961126) THEN RETURN 0; END IF;
+    BEGIN
+        moved := add_usage(NULL);
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+        FOR tenant IN
+            SELECT d.tenant_id FROM usage_request_deltas d UNION SELECT d.tenant_id FROM usage_segment_deltas d ORDER BY 1
+        LOOP
+            BEGIN
+                moved := moved + add_usage(tenant);
+            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+                refusal := coalesce(refusal, format('tenant %s: %s (SQLSTATE %s)',
+                    coalesce((SELECT t.name FROM tenants t WHERE t.id = tenant), tenant::text), SQLERRM, SQLSTATE));
+            END;
+        END LOOP;
+    END;
+    UPDATE usage_compaction c SET added_at = now(), reason = coalesce(refusal, ''),
+        failing_since = CASE WHEN refusal IS NOT NULL THEN coalesce(c.failing_since, now()) END
+        WHERE moved > 0 OR c.reason <> coalesce(refusal, '') OR c.added_at < now() - interval '1 minute';
     RETURN moved;
 END
 $$;

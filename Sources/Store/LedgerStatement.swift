@@ -15,9 +15,8 @@ enum LedgerStatement {
     /// nothing. All or nothing, in one round trip. Segments cost what the price says that held when their request
     /// began; usage is appended, so that no two batches wait for each other. `latency_unit` is written as a power of
     /// ten, which is read faster than its zeros; tenants are taken in one order, because `report_tags` locks them.
-    /// Reports tell short values of tags apart: an index cannot hold all that a caller may send. Requests of people who
-    /// were forgotten come without text, hashes and tags; that is asked before anything is written, because the answer
-    /// holds a lock.
+    /// Requests of people who were forgotten come without text, hashes and tags; that is asked before anything is
+    /// written, because the answer holds a lock.
     static let insert: PostgresStatement = """
         WITH forgotten AS MATERIALIZED (
             SELECT f.id FROM forgotten_requests($1, $2, $11, $58) AS f (id)
@@ -43,9 +42,7 @@ enum LedgerStatement {
             RETURNING id, tenant_id, key_id, model, policy, tags, started_at, finished_at, outcome, degraded, calls,
                 visible_tokens
         ), labels AS MATERIALIZED (
-            SELECT tenant_id, tags, report_tags(tenant_id, (
-                SELECT jsonb_object_agg(e.key, CASE WHEN octet_length(e.value) <= 128 THEN e.value ELSE 'other' END)
-                FROM jsonb_each_text(tags) e)) AS label
+            SELECT tenant_id, tags, report_tags(tenant_id, tags) AS label
             FROM (SELECT DISTINCT tenant_id, tags FROM new_requests WHERE tags <> '{}' ORDER BY tenant_id) AS t
         ), labelled AS (
             SELECT r.*, coalesce(l.label, '') AS label, date_trunc('hour', r.started_at, 'UTC') AS hour

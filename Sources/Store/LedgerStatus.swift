@@ -23,6 +23,12 @@ package struct LedgerStatus: Sendable, Equatable {
     package let deadLetters: Int
     /// Rows of usage that are not yet added up.
     package let deltas: Int
+    /// When usage was last added up, within a minute; and whether that is so long ago that nobody does it.
+    package let usageAdded: Timestamp
+    package let isUsageLeft: Bool
+    /// Since when the usage of some tenants cannot be added up, and why; nil when all can.
+    package let usageFailing: Timestamp?
+    package let usageRefusal: String
     /// Tables that were detached and not yet dropped.
     package let detached: Int
     /// Rows outside of every month, by table; counted up to `defaultLimit`.
@@ -34,6 +40,8 @@ package struct LedgerStatus: Sendable, Equatable {
     package static func == (left: LedgerStatus, right: LedgerStatus) -> Bool {
         left.sizes == right.sizes && left.oldest == right.oldest && left.monthsAhead == right.monthsAhead
             && left.deadLetters == right.deadLetters && left.deltas == right.deltas && left.detached == right.detached
+            && left.usageAdded == right.usageAdded && left.isUsageLeft == right.isUsageLeft
+            && left.usageFailing == right.usageFailing && left.usageRefusal == right.usageRefusal
             && left.defaultRows.elementsEqual(right.defaultRows, by: ==)
     }
 
@@ -51,6 +59,15 @@ package struct LedgerStatus: Sendable, Equatable {
         }
         if deadLetters > 0 {
             complaints.append("\(deadLetters) record(s) were refused by the tables: see dead_letters")
+        }
+        if let usageFailing {
+            complaints.append(
+                "usage cannot be added up since \(usageFailing.rfc3339), \(deltas) row(s) wait: \(usageRefusal); see "
+                    + "\"Usage that is not added up\" in Docs/operations.md")
+        } else if isUsageLeft {
+            complaints.append(
+                "\(deltas) row(s) of usage wait, nobody has added up since \(usageAdded.rfc3339): start a gateway, or see "
+                    + "\"Usage that is not added up\" in Docs/operations.md")
         }
         return complaints
     }
@@ -76,6 +93,8 @@ package struct LedgerStatus: Sendable, Equatable {
                 },
                 oldest: try found.optionalUUID("oldest").map { $0.time }, monthsAhead: try found.int("months_ahead"),
                 deadLetters: try found.int("dead_letters"), deltas: try found.int("deltas"),
+                usageAdded: try found.timestamp("added_at"), isUsageLeft: try found.bool("is_usage_left"),
+                usageFailing: try found.optionalTimestamp("failing_since"), usageRefusal: try found.text("reason"),
                 detached: try found.int("detached"),
                 defaultRows: try defaults.mapRows { (row) throws(PostgresError) in
                     (table: try row.text("parent"), rows: try row.int("rows"))
@@ -94,13 +113,15 @@ package struct LedgerStatus: Sendable, Equatable {
 
     private static let facts: PostgresStatement = """
         SELECT (SELECT id FROM requests ORDER BY id LIMIT 1) AS oldest,
-            (SELECT count(*) FROM dead_letters) AS dead_letters,
-            (SELECT count(*) FROM usage_request_deltas) + (SELECT count(*) FROM usage_segment_deltas) AS deltas,
+            (SELECT count(*) FROM dead_letters) AS dead_letters, d.deltas, c.added_at, c.failing_since, c.reason,
+            d.deltas > 0 AND c.added_at < now() - interval '5 minutes' AS is_usage_left,
             (SELECT count(*) FROM pruned_partitions WHERE dropped_at IS NULL) AS detached,
             (SELECT count(*) FROM generate_series(1, 24) AS ahead WHERE (
                 SELECT bool_and(EXISTS (SELECT FROM ledger_sizes z WHERE z.parent = p AND z.month = (date_trunc(
                     'month', now() AT TIME ZONE 'UTC') + n * interval '1 month') AT TIME ZONE 'UTC'))
                 FROM unnest(ARRAY['requests', 'segments', 'payloads', 'charges']) AS p
                 CROSS JOIN generate_series(1, ahead) AS n)) AS months_ahead
+        FROM usage_compaction c, (
+            SELECT (SELECT count(*) FROM usage_request_deltas) + (SELECT count(*) FROM usage_segment_deltas) AS deltas) d
         """
 }

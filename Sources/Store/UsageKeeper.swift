@@ -3,6 +3,14 @@ internal import Postgres
 package import Reactor
 internal import Synchronization
 
+/// What an operator should hear of the usage tables.
+package enum UsageEvent: Sendable, Equatable {
+    /// Usage of all tenants, or of some, cannot be added up, with the database's words. Told once until it can.
+    case failing(String)
+    /// All of it can be added up again.
+    case restored
+}
+
 /// Keeps the usage tables in order: adds what batches have appended to the rows of their hours and days, and writes
 /// down how many requests were refused. On a connection of its own, since moving much can take a while.
 package final class UsageKeeper: Sendable {
@@ -16,16 +24,28 @@ package final class UsageKeeper: Sendable {
 
     /// Kinds of refusals that are told apart between two writes; what comes beyond them is counted without its model.
     private static let kindLimit = 5000
-    private static let interval = Duration.seconds(5)
     private static let microsecondsInHour: Int64 = 3_600_000_000
 
     private let refusals = Mutex<[Refusal: Int64]>([:])
     private let loop: EventLoop
+    private let interval: Duration
     private let database = UsageDatabase()
+    private let failed = Atomic<Int>(0)
+    private let isFailingNow = Atomic<Bool>(false)
+    private let onEvent: @Sendable (UsageEvent) -> Void
 
     /// Starts to work on `loop`, which may be the ledger's.
-    package init(connection: String, loop: EventLoop) {
+    ///
+    /// - Parameters:
+    ///   - interval: between two times at which usage is added up.
+    ///   - onEvent: called on `loop`.
+    package init(
+        connection: String, loop: EventLoop, interval: Duration = .seconds(5),
+        onEvent: @escaping @Sendable (UsageEvent) -> Void = { _ in }
+    ) {
         self.loop = loop
+        self.interval = interval
+        self.onEvent = onEvent
         loop.post { [self] in
             database.pool = PostgresPool(
                 PostgresConfiguration(
@@ -46,13 +66,41 @@ package final class UsageKeeper: Sendable {
         }
     }
 
+    /// How often usage could not be added up, of all tenants or of some, since the start.
+    package var failures: Int { failed.load(ordering: .relaxed) }
+    /// Whether it could not the last time.
+    package var isFailing: Bool { isFailingNow.load(ordering: .relaxed) }
+
     private func work() {
         guard let pool = database.pool else { return }
-        pool.query("SELECT compact_usage() AS moved", []) { _ in }
+        pool.query("SELECT compact_usage() AS moved", []) { [self] result in
+            switch result {
+            case .success: look(pool)
+            case .failure(let error):
+                // The ledger tells of a database that cannot be reached.
+                guard error.code == .server || error.code == .timedOut && error.outcome == .unknown else { return }
+                note(error.debugDescription)
+            }
+        }
         writeRefusals(pool) { [self] in
             guard database.pool != nil else { return }
-            database.timer = loop.schedule(after: UsageKeeper.interval) { [self] in work() }
+            database.timer = loop.schedule(after: interval) { [self] in work() }
         }
+    }
+
+    /// Whether all of it was added up, by this gateway or by another one.
+    private func look(_ pool: PostgresPool) {
+        pool.query("SELECT reason FROM usage_compaction", []) { [self] result in
+            guard let reason = try? result.get().single().text("reason") else { return }
+            note(reason.isEmpty ? nil : reason)
+        }
+    }
+
+    private func note(_ reason: String?) {
+        if reason != nil { failed.add(1, ordering: .relaxed) }
+        let wasFailing = isFailingNow.exchange(reason != nil, ordering: .relaxed)
+        if let reason, !wasFailing { onEvent(.failing(reason)) }
+        if reason == nil, wasFailing { onEvent(.restored) }
     }
 
     private func writeRefusals(_ pool: PostgresPool, _ completion: @escaping () -> Void) {

@@ -76,6 +76,7 @@ enum LedgerCommand {
             Terminal.line("months ahead     \(status.monthsAhead)")
             Terminal.line("dead letters     \(BudgetText.grouped(status.deadLetters))")
             Terminal.line("usage to add up  \(BudgetText.grouped(status.deltas))")
+            Terminal.line("usage added up   \(UTCTime(status.usageAdded).text) UTC")
             Terminal.line("to be dropped    \(status.detached)")
             Terminal.line("rows in no month \(BudgetText.grouped(status.defaultRows.reduce(0) { $0 + $1.rows }))")
             if let spool {
@@ -104,6 +105,8 @@ enum LedgerCommand {
         let defaults = status.defaultRows.map { "\($0.table.json):\($0.rows)" }
         return #"{"oldest":\#(status.oldest?.rfc3339.json ?? "null"),"months_ahead":\#(status.monthsAhead),"#
             + #""dead_letters":\#(status.deadLetters),"deltas":\#(status.deltas),"detached":\#(status.detached),"#
+            + #""usage_added":\#(status.usageAdded.rfc3339.json),"#
+            + #""usage_failing":\#(status.usageFailing?.rfc3339.json ?? "null"),"#
             + #""spool":\#(waiting ?? "null"),"default_rows":{\#(defaults.joined(separator: ","))},"#
             + #""complaints":[\#(status.complaints.map(\.json).joined(separator: ","))],"#
             + #""sizes":[\#(sizes.joined(separator: ",\n "))]}"#

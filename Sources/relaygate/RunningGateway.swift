@@ -37,7 +37,9 @@ struct RunningGateway {
             keySettings.connections = configuration.postgres.connections
             keySettings.outageGrace = configuration.postgres.outageGrace
             let keys = KeyDirectory(keySettings, loop: ledger.loop) { Clock.now() }
-            let usage = UsageKeeper(connection: configuration.postgres.url.reveal(), loop: ledger.loop)
+            let usage = UsageKeeper(connection: configuration.postgres.url.reveal(), loop: ledger.loop) {
+                UsageLog.write($0, logger)
+            }
             let webhook = try AlertWebhook.start(configuration, logger: logger)
             let leases = try startLeases(configuration, ledger, webhook, logger)
             guard waitUntilReady({ keys.isReady && leases.isReady }) else {
@@ -54,7 +56,10 @@ struct RunningGateway {
                 configuration: configuration, keys: keys,
                 ledger: ChargingLedger(ledger: ledger, leases: leases, usage: usage), budgets: leases,
                 verdicts: verdicts, usage: reports, logger: logger, policyVersion: version(configuration),
-                metrics: { BudgetMetrics.text(leases) + LedgerLog.metrics(ledger) + retention.metrics() })
+                metrics: {
+                    BudgetMetrics.text(leases) + LedgerLog.metrics(ledger) + UsageLog.metrics(usage)
+                        + retention.metrics()
+                })
             let gateway = try Gateway.start(settings)
             return RunningGateway(
                 configuration: configuration, gateway: gateway, ledger: ledger, keys: keys, leases: leases,

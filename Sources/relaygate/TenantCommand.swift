@@ -41,7 +41,8 @@ enum TenantCommand {
                     ConfigurationOption.option,
                 ],
                 positionals: [
-                    name, Positional("keys", "up to 8, with commas between, such as team,user; or none"),
+                    name,
+                    Positional("keys", "up to 8 of at most 128 bytes, with commas between, such as team,user; or none"),
                 ]),
             Command(
                 "delete", "refuse a tenant's keys from now on; its ledger is kept",
@@ -88,9 +89,12 @@ enum TenantCommand {
         let (name, text) = (arguments.positional("name") ?? "", arguments.positional("keys") ?? "")
         let keys = text == "none" ? [] : text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         guard keys.count <= 8, Set(keys).count == keys.count,
-            keys.allSatisfy({ (1...64).contains($0.unicodeScalars.count) })
+            keys.allSatisfy({ (1...64).contains($0.unicodeScalars.count) && $0.utf8.count <= 128 }),
+            keys.allSatisfy({ $0.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control } })
         else {
-            throw .badUsage("keys: up to 8 different ones of 1 to 64 characters, with commas between, or none")
+            throw .badUsage(
+                "keys: up to 8 different ones of 1 to 64 characters, in UTF-8 at most 128 bytes each and without "
+                    + "control characters, with commas between, or none")
         }
         let limit = arguments.integer("limit")
         let set = try administer(connection) { (administration) async throws(StoreError) in

@@ -1,10 +1,13 @@
 """What callers say of their requests, kept as far as their tenant has chosen."""
 
+import json
 import time
 
+import httpx
 import pytest
 
 from budgets import effective
+from servers import wait_for
 
 SCRIPT = {"ten": {"slm": ["Well <call>10</call>", " so."], "llm": ["a b c d e f g h i j k l m n o p"]}}
 
@@ -60,6 +63,49 @@ def test_refused_requests_are_counted_by_code(stack):
 
 
 def test_bad_keys_are_refused_by_the_tool(stack):
-    for keys in ("", "a,a", ",", "a,b,c,d,e,f,g,h,i", "x" * 65):
+    for keys in ("", "a,a", ",", "a,b,c,d,e,f,g,h,i", "x" * 65, "\u4e00" * 43, "a\tb"):
         assert "keys" in stack.gateway.refused_tool("tenant", "tags", "acme", keys)
+    assert "at most 128 bytes each" in stack.gateway.refused_tool("tenant", "tags", "acme", "\u4e00" * 43)
+    # 42 * 3 + 2 = 128 bytes.
+    assert "tags xx" in stack.gateway.tool("tenant", "tags", "acme", "xx" + "\u4e00" * 42)
     assert "tags none" in stack.gateway.tool("tenant", "tags", "acme", "none")
+
+
+def deltas(stack):
+    return stack.database.rows("SELECT count(*) AS n FROM usage_request_deltas")[0]["n"]
+
+
+def test_the_longest_tags_do_not_stop_the_adding_up(stack):
+    # 1 + 31 * 4 = 125 bytes each, and values of 32 * 4 = 128, none of which gets shorter by compression.
+    emoji = [chr(0x1F300 + number) for number in range(512)]
+    keys = [f"{number}" + "".join(emoji[number * 31:number * 31 + 31]) for number in range(8)]
+    stack.gateway.tool("tenant", "tags", "acme", ",".join(keys))
+    effective()
+    stack.chat("ten#0", metadata={key: "".join(emoji[number * 32 + 200:number * 32 + 232]) for number, key in enumerate(keys)})
+    stack.chat("ten#1")
+    wait_for(lambda: deltas(stack) == 0, 15, "usage was not added up")
+    assert stack.database.rows("SELECT sum(requests) AS n FROM usage_request_days") == [{"n": 2}]
+    label = stack.database.rows("SELECT tags FROM usage_request_days WHERE tags <> ''")[0]["tags"]
+    told = json.loads(label)
+    # With all eight as other 8 * (125 + 5 + 6) + 16 = 1104 bytes; each value takes 123 more: four fit into 1600.
+    assert len(label.encode()) == 1104 + 4 * 123
+    assert [key for key in keys if told[key] != "other"] == keys[:4]
+
+
+def test_a_gateway_tells_of_usage_that_cannot_be_added_up(stack):
+    stack.chat("ten#0")
+    wait_for(lambda: deltas(stack) == 0, 15, "usage was not added up")
+    assert "relaygate_usage_failing 0\n" in httpx.get(stack.gateway.url + "/metrics").text
+    stack.database.server.psql(stack.database.name, """
+        INSERT INTO usage_request_deltas SELECT gen_random_uuid(), hour, key_id, model, policy,
+            (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 400) n), 1, 0, 0, 0, 0, 0, 0 FROM usage_requests""")
+    wait_for(lambda: "relaygate_usage_failing 1\n" in httpx.get(stack.gateway.url + "/metrics").text, 15, "no metric")
+    stack.chat("ten#1")
+    wait_for(lambda: deltas(stack) == 1, 15, "other tenants' usage was not added up")
+    said = stack.gateway.refused_tool("ledger", "status")
+    assert "usage cannot be added up since" in said and "1 row(s) wait" in said and "54000" in said
+    assert json.loads(stack.gateway.tool("ledger", "status", "--json", check=False))["usage_failing"]
+    stack.database.server.psql(stack.database.name, "DELETE FROM usage_request_deltas")
+    wait_for(lambda: "usage is added up again" in stack.gateway.log_path.read_text(), 15, "it does not recover")
+    assert stack.gateway.log_path.read_text().count("usage cannot be added up") == 1
+    assert "usage cannot" not in stack.gateway.tool("ledger", "status")

@@ -14,7 +14,8 @@ struct BudgetDatabase: Sendable {
     init() async throws {
         server = try TemporaryPostgres.shared.get()
         url = try await server.makeMigratedDatabase()
-        try sql("INSERT INTO tenants (id, name, created_at) VALUES ('\(tenant)', 'acme', now())")
+        try sql(
+            "INSERT INTO tenants (id, name, created_at, tag_keys) VALUES ('\(tenant)', 'acme', now(), '{team,user}')")
         try register(gateway)
     }
 

@@ -16,7 +16,8 @@ import Testing
     init() async throws {
         database = try await BudgetDatabase()
         let other = BudgetDatabase.id(50)
-        try database.sql("INSERT INTO tenants (id, name, created_at) VALUES ('\(other)', 'other', now())")
+        try database.sql(
+            "INSERT INTO tenants (id, name, created_at, tag_keys) VALUES ('\(other)', 'other', now(), '{team,user}')")
         for (numbers, tenant) in [([0, 2], database.tenant), ([1, 3], database.tenant), ([1], other)] {
             let writer = try LedgerWriter.start(LedgerConfiguration(connection: database.url))
             for number in numbers {

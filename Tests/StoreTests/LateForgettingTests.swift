@@ -137,7 +137,8 @@ import Testing
 
     @Test func `another tenant's user of the same name, and who gives none, are not meant`() async throws {
         let other = BudgetDatabase.id(50)
-        try database.sql("INSERT INTO tenants (id, name, created_at) VALUES ('\(other)', 'other', now())")
+        try database.sql(
+            "INSERT INTO tenants (id, name, created_at, tag_keys) VALUES ('\(other)', 'other', now(), '{team,user}')")
         #expect(try await forget(user: "alice") == ForgettingCounts())
         var records = [record(0, "alice"), record(1, "alice"), record(2, "alice"), record(3, "Alice")]
         records[0].tenant = other
