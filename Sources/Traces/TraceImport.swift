@@ -21,8 +21,10 @@ package final class TraceImport {
     /// Whose the requests become.
     package struct Owner: Sendable {
         let tenant: UUID7
-        let tenantName: String
+        package let tenantName: String
         let key: UUID7
+        /// Which tags its reports tell apart.
+        let tagKeys: Set<String>
         /// Whether lines of tenants with other names are taken too.
         let takesAll: Bool
 
@@ -38,13 +40,13 @@ package final class TraceImport {
             do throws(PostgresError) {
                 let rows = try await database.query(
                     """
-                    SELECT k.id, t.id AS tenant_id, t.name FROM api_keys k JOIN tenants t ON t.id = k.tenant_id
+                    SELECT k.id, t.id AS tenant_id, t.name, t.tag_keys FROM api_keys k JOIN tenants t ON t.id = k.tenant_id
                     WHERE k.public_id = $1 AND t.state = 'active'
                     """, [.text(key)])
                 if let row = rows.first {
                     found = Owner(
                         tenant: try row.uuid("tenant_id"), tenantName: try row.text("name"), key: try row.uuid("id"),
-                        takesAll: tenant != nil)
+                        tagKeys: Set(try row.texts("tag_keys").compactMap(\.self)), takesAll: tenant != nil)
                 }
             } catch {
                 throw StoreError(error)
@@ -71,6 +73,11 @@ package final class TraceImport {
     private var waiting: [(number: Int, line: TraceLine)] = []
     private var months: Set<Int64> = []
     package private(set) var counts = Counts()
+    /// Keys of tags of what was written that no report tells apart, because the tenant has not chosen them: the first
+    /// `keyLimit` that were met.
+    package private(set) var otherKeys: Set<String> = []
+    /// Where gathering `otherKeys` ends.
+    package static let keyLimit = 100
     /// Told of each bad line; by throwing it ends the import.
     private let onFault: (TraceFault) throws -> Void
 
@@ -158,6 +165,7 @@ package final class TraceImport {
     ) async throws -> [TraceLine] {
         guard let writer, !lines.isEmpty else {
             counts.written += lines.count
+            for (_, line) in lines { noteKeys(line) }
             return lines.map(\.line)
         }
         let results = Mutex<[Int: LedgerResult]>([:])
@@ -178,6 +186,7 @@ package final class TraceImport {
             switch done[number] {
             case .committed:
                 counts.written += 1
+                noteKeys(line)
                 written.append(line)
             case .deadLettered:
                 faults.append(
@@ -187,6 +196,12 @@ package final class TraceImport {
             }
         }
         return written
+    }
+
+    private func noteKeys(_ line: TraceLine) {
+        for tag in line.request.tags where otherKeys.count < TraceImport.keyLimit && !owner.tagKeys.contains(tag.key) {
+            otherKeys.insert(tag.key)
+        }
     }
 
     private func judge(_ lines: [TraceLine]) async throws(StoreError) {

@@ -4,6 +4,11 @@ package import Wire
 
 /// A line of a trace file, read and checked: what the ledger would refuse, or an audit would find, is refused here.
 package struct TraceLine: Sendable {
+    /// What the ledger keeps of a served request at most: tags, characters of a key, and of a value.
+    private static let (tagLimit, keyLimit, valueLimit) = (64, 64, 512)
+    /// Bytes of a name that usage is told apart by: what fits an index (see `report_tags` in 0003_usage.sql).
+    static let nameLimit = 256
+
     /// The tenant's name in the installation that wrote the line.
     package let tenantName: String
     /// Tenant and key are those that the caller gave.
@@ -49,7 +54,7 @@ package struct TraceLine: Sendable {
             throw TraceFault("request_id", "must carry the milliseconds of arrived_ms, as a UUID of version 7 does")
         }
         var request = RequestRecord(
-            id: id, tenant: tenant, key: key, model: try root.text("model"), policy: try policy.text("name"),
+            id: id, tenant: tenant, key: key, model: try root.indexed("model"), policy: try policy.indexed("name"),
             policyVersion: try policy.text("version"), propensity: propensity?.double,
             endpoint: try root.choice("endpoint", Endpoint.allCases.map(\.rawValue)), isStream: try root.flag("stream"),
             choices: try root.count("choices", from: 1), started: started)
@@ -79,7 +84,19 @@ package struct TraceLine: Sendable {
         guard let object = root.present("tags"), object.isObject else { throw TraceFault("tags", "must be an object") }
         var tags: [RequestTag] = []
         for member in object.children {
+            guard tags.count < tagLimit else {
+                throw TraceFault("tags", "must have at most \(tagLimit) members: leave out what nobody asks for")
+            }
+            guard (1...keyLimit).contains(member.key.unicodeScalars.count) else {
+                throw TraceFault(
+                    "tags.\(String(member.key.unicodeScalars.prefix(keyLimit)))",
+                    "must have a name of 1 to \(keyLimit) characters: shorten it")
+            }
             guard let value = member.string else { throw TraceFault("tags.\(member.key)", "must be a text") }
+            guard value.count <= valueLimit else {
+                throw TraceFault(
+                    "tags.\(member.key)", "must have at most \(valueLimit) characters: shorten it, or leave it out")
+            }
             guard !tags.contains(where: { $0.key == member.key }) else {
                 throw TraceFault("tags.\(member.key)", "is there twice")
             }
@@ -112,8 +129,8 @@ package struct TraceLine: Sendable {
         let role = try item.choice("role", ["slm", "llm"])
         var segment = SegmentRecord(
             choice: try item.count("choice"), sequence: try item.count("seq"),
-            attempt: try item.count("attempt", from: 1), role: role, model: try item.text("model"),
-            upstream: try item.text("upstream"),
+            attempt: try item.count("attempt", from: 1), role: role, model: try item.indexed("model"),
+            upstream: try item.indexed("upstream"),
             // On the SLM's segment it says what the next one says.
             requested: role == "llm" ? try item.optionalCount("requested") : nil,
             granted: try item.optionalCount("granted"), promptTokens: try item.optionalCount("input_tokens"),

@@ -35,6 +35,15 @@ struct TraceObject {
         return text
     }
 
+    /// A name that usage is told apart by.
+    func indexed(_ member: StaticString) throws(TraceFault) -> String {
+        let text = try text(member)
+        guard text.utf8.count <= TraceLine.nameLimit else {
+            throw TraceFault(name(member), "must have at most \(TraceLine.nameLimit) bytes: shorten it")
+        }
+        return text
+    }
+
     func optionalText(_ member: StaticString) throws(TraceFault) -> String? {
         guard let found = present(member) else { return nil }
         guard let text = found.string else { throw TraceFault(name(member), "must be a text") }

@@ -11,7 +11,8 @@ enum TraceImportCommand {
         discussion: """
             Reads JSONL as `relaygate trace export` writes it. Requests that are there already, by their id, are left as \
             they are, so that running the same again goes on where it ended. Costs are counted anew with this \
-            installation's prices. Stops at the first bad line; the lines before it are in.
+            installation's prices. Reports tell apart the tags that the tenant has chosen before (`relaygate tenant tags`); \
+            a note says which are others, with --dry-run beforehand. Stops at the first bad line; the lines before it are in.
             """,
         options: [
             .value("key", .text, "ID", required: true, "the public part of the API key whose requests they become"),
@@ -47,16 +48,29 @@ enum TraceImportCommand {
                 throw error
             }
             await stop(writer)
-            return (counts: work.counts, stopped: stopped)
+            return (counts: work.counts, stopped: stopped, otherKeys: work.otherKeys.sorted(), tenant: owner.tenantName)
         }
         let counts = outcome.counts
         Terminal.line(
             "\(counts.written) request(s) \(isDryRun ? "would be written" : "written"), \(counts.present) there already, "
                 + "\(counts.verdicts) verdict(s), \(counts.bad) bad line(s)")
+        tell(outcome.otherKeys, tenant: outcome.tenant, isDryRun: isDryRun)
         if let fault = outcome.stopped {
             throw .failure("\(fault); correct it and run the same again, or go on with --skip-bad")
         }
         if counts.bad > 0 { throw .failure("\(counts.bad) bad line(s) were skipped") }
+    }
+
+    /// Which tags no report will tell apart.
+    private static func tell(_ keys: [String], tenant: String, isDryRun: Bool) {
+        guard !keys.isEmpty else { return }
+        let names = keys.prefix(8).map { Terminal.oneLine($0.json) }.joined(separator: ", ")
+        let rest = keys.count - min(8, keys.count)
+        let more = rest == 0 ? "" : " and \(keys.count == TraceImport.keyLimit ? "at least " : "")\(rest) more"
+        Terminal.write(
+            "note: tags \(names)\(more) are kept with the requests, and no report tells them apart, because tenant "
+                + "\(tenant) has not chosen them; choose up to 8 \(isDryRun ? "" : "for requests that come later ")with: "
+                + "relaygate tenant tags \(tenant) KEYS\n", to: STDERR_FILENO)
     }
 
     private static func stop(_ writer: LedgerWriter?) async {

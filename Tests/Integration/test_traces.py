@@ -154,6 +154,40 @@ def test_bad_lines_are_named(ledger, postgres, tmp_path):
     audit(other)
 
 
+def test_only_tags_that_the_tenant_has_chosen_are_told_apart(ledger, postgres, tmp_path):
+    path = tmp_path / "traces.jsonl"
+    lines = [json.loads(line) for line in export(ledger, "--limit", "4").splitlines()]
+    many = {f"{number:02}" + "\u4e00" * 62: "v" * 128 for number in range(40)}
+    lines[0]["tags"] = {**many, "team": "a"}
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    other = installation(postgres, tmp_path / "two")
+    other.tool("tenant", "tags", "acme", "team,user")
+    call = [require("relaygate"), "trace", "import", str(path), "--key", other.key, "--config", str(other.path)]
+    for options in (["--dry-run"], []):
+        done = subprocess.run([*call, *options], capture_output=True, text=True, timeout=60)
+        # 40 keys and one of number 2; user is chosen. Eight are named.
+        assert done.returncode == 0 and "and 33 more are kept with the requests" in done.stderr, done
+        assert "relaygate tenant tags acme KEYS" in done.stderr and "\"user\"" not in done.stderr
+    assert [json.loads(line)["tags"] for line in export(other).splitlines()] == [line["tags"] for line in lines]
+    assert other.database.rows("SELECT DISTINCT key FROM tag_values ORDER BY 1") == [{"key": "team"}, {"key": "user"}]
+    # One row for each request and role, all of which an index can hold; numbers 0 and 3 have calls.
+    assert other.database.rows("SELECT compact_usage() AS n, (SELECT count(*) FROM usage_request_deltas) AS left")[0]["n"] > 0
+    assert other.database.rows("SELECT (SELECT count(*) FROM usage_request_deltas) AS n") == [{"n": 0}]
+    audit(other)
+
+
+def test_bad_tags_make_a_bad_line(ledger, postgres, tmp_path):
+    path = tmp_path / "traces.jsonl"
+    line = json.loads(export(ledger, "--limit", "1"))
+    other = installation(postgres, tmp_path / "two")
+    for tags, message in (({str(number): "" for number in range(65)}, "line 1: tags must have at most 64 members: leave out"),
+                          ({"x" * 65: ""}, "must have a name of 1 to 64 characters: shorten it"),
+                          ({"note": "x" * 513}, "line 1: tags.note must have at most 512 characters: shorten it")):
+        path.write_text(json.dumps({**line, "tags": tags}))
+        assert message in other.refused_tool("trace", "import", str(path), "--key", other.key)
+    assert other.database.rows("SELECT count(*) AS n FROM requests") == [{"n": 0}]
+
+
 def test_imports_are_somebodys(ledger, postgres, tmp_path):
     path = tmp_path / "traces.jsonl"
     export(ledger, "--limit", "3", "--output", str(path))

@@ -80,6 +80,19 @@ enum SampleLine {
         (#""llm_tokens":100"#, #""llm_tokens":101"#, "llm_tokens is 101, its segments have 100"),
         (#""user":"u""#, #""user":["u"]"#, "tags.user must be a text"),
         (#""user":"u""#, #""team":"u""#, "tags.team is there twice"),
+        (#""user":"u""#, #""":"u""#, "tags. must have a name of 1 to 64 characters: shorten it"),
+        (
+            #""name":"relay""#, "\"name\":\"\(String(repeating: "n", count: 257))\"",
+            "policy.name must have at most 256 bytes"
+        ),
+        (
+            #""model":"large""#, "\"model\":\"\(String(repeating: "é", count: 129))\"",
+            "segments[1].model must have at most 256"
+        ),
+        (
+            #""upstream":"l""#, "\"upstream\":\"\(String(repeating: "u", count: 257))\"",
+            "segments[1].upstream must have at"
+        ),
         (#""role":"llm""#, #""role":"xlm""#, "segments[1].role must be slm or llm"),
         (#""seq":2"#, #""seq":3"#, "segments[2].seq leaves a gap"),
         (#""seq":2"#, #""seq":1"#, "segments[2] has the choice, seq and attempt of an earlier segment"),
@@ -95,6 +108,30 @@ enum SampleLine {
         let text = SampleLine.text.replacingCharacters(in: range, with: replacement)
         let fault = #expect(throws: TraceFault.self) { try parse(text) }
         #expect(fault?.description.hasPrefix(message) == true, "\(fault?.description ?? "none")")
+    }
+
+    @Test func `tags have the bounds that served requests have`() throws {
+        func line(_ tags: [(key: String, value: String)]) throws -> TraceLine {
+            let text = tags.map { "\"\($0.key)\":\"\($0.value)\"" }.joined(separator: ",")
+            let range = try #require(SampleLine.text.range(of: #""team":"a \"b\"","user":"u""#))
+            return try parse(SampleLine.text.replacingCharacters(in: range, with: text))
+        }
+        func fault(_ tags: [(key: String, value: String)]) -> String? {
+            #expect(throws: TraceFault.self) { try line(tags) }?.description
+        }
+        let long = String(repeating: "\u{4E00}", count: 64)
+        let text = String(repeating: "\u{1F980}", count: 512)
+        let most = (1...64).map { (key: "\($0)" + long.dropFirst("\($0)".count), value: text) }
+        #expect(try line(most).request.tags.count == 64)
+        #expect(
+            fault(most + [(key: "k", value: "")]) == "tags must have at most 64 members: leave out what nobody asks for"
+        )
+        #expect(
+            fault([(key: long + "x", value: "")])?.hasSuffix("must have a name of 1 to 64 characters: shorten it")
+                == true)
+        #expect(
+            fault([(key: "k", value: text + "x")])
+                == "tags.k must have at most 512 characters: shorten it, or leave it out")
     }
 
     @Test func `lines come out whole, byte by byte and joined`() throws {
