@@ -94,8 +94,8 @@ package enum ConfigurationReference {
             "retention", .section, .absent,
             "How long the ledger keeps things; what is absent is kept for ever. See [retention.md](retention.md)."),
         .init(
-            "retention.segments", .duration(.seconds(31 * 86_400)...(.seconds(36_500 * 86_400))), .absent,
-            "Requests, segments and charges, by whole months; such as `400d`. A month that a budget still needs is kept."
+            "retention.segments", .duration(.seconds(62 * 86_400)...(.seconds(36_500 * 86_400))), .absent,
+            "Requests, segments and charges, by whole months; such as `400d`. A month that a budget still needs is kept. Statements need them: see [retention.md](retention.md#statements)."
         ),
         .init(
             "retention.payloads", .duration(.seconds(3600)...(.seconds(36_500 * 86_400))), .absent,

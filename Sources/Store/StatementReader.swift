@@ -17,31 +17,91 @@ package struct StatementReader {
     ///
     /// - Parameter source: `primary` or `replica`, for the statement's head.
     ///
-    /// Throws `notFound` for a tenant that does not exist, `invalid` for a month or time zone that cannot be read, and
-    /// `database` when the ledger's costs are not what its prices make of its tokens.
+    /// Throws `notFound` for a tenant that does not exist, `invalid` for a month or time zone that cannot be read,
+    /// `pruned` when requests of the month are gone, and `database` when the ledger's costs are not what its prices
+    /// make of its tokens or its sums are not those of the tables of hours.
     package func statement(
         tenant: String, month: String, zone: String, source: String
     ) async throws(StoreError) -> MonthlyStatement {
         let id = try await tenantID(tenant)
         let made = now()
         let range = try await range(month, zone)
+        let pruned = try await PrunedMonths.between(range.starts, range.ends, on: database)
+        guard pruned.isEmpty else {
+            throw StoreError(
+                .pruned,
+                "requests of \(pruned.text) (UTC) were pruned, and the statement of \(month) in \(zone) needs them: none "
+                    + "can be made; what was used and what it cost is still told by `relaygate usage --tenant \(tenant) "
+                    + "--from \(range.first.prefix(10)) --to \(range.last.prefix(10)) --timezone \(zone)`")
+        }
         let rows = try await storing { () async throws(PostgresError) in
             try await database.query(
                 StatementReader.services, [.uuid(id), .timestamp(range.starts), .timestamp(range.ends)])
         }
+        var sums = try await ledgerSums(id, range)
         var lines: [MonthlyStatement.Line] = []
         var unpriced: [MonthlyStatement.Unpriced] = []
         for row in rows {
-            if try reading({ () throws(PostgresError) in try row.bool("is_unpriced") }) {
+            let (isServed, isUnpriced) = try reading { () throws(PostgresError) in
+                (try row.bool("is_served"), try row.bool("is_unpriced"))
+            }
+            try reading { () throws(PostgresError) in try sums.add(row, isUnpriced: isUnpriced) }
+            if !isServed { continue }
+            if isUnpriced {
                 unpriced.append(try reading { () throws(PostgresError) in try MonthlyStatement.Unpriced(row) })
             } else {
                 lines.append(try line(row))
             }
         }
+        try await check(sums, id, range)
         return MonthlyStatement(
             tenant: tenant, tenantID: id, month: month, zone: zone, from: range.first, to: range.last,
-            isOver: range.ends <= made, made: made, source: source, requests: try await requests(id, range),
-            lines: lines, unpriced: unpriced, budgets: try await budgets(id, range))
+            isOver: range.ends <= made, made: made, source: source, requests: sums.requests, lines: lines,
+            unpriced: unpriced, budgets: try await budgets(id, range))
+    }
+
+    /// What a statement counts, to be compared with what was counted when the requests were written.
+    private struct Sums: Equatable {
+        var requests = 0
+        /// Those that no server took up are among them.
+        var attempts = 0
+        var costPico: Int128 = 0
+        var unpriced = 0
+
+        mutating func add(_ row: PostgresRow, isUnpriced: Bool) throws(PostgresError) {
+            let count = try row.int("attempts")
+            attempts += count
+            if isUnpriced { unpriced += count }
+            costPico += try row.optionalNumeric("cost_pico").map(Int128.init(groups:)) ?? 0
+        }
+
+        var text: String {
+            "\(requests) request(s), \(attempts) attempt(s) and $ \(Money.fixedDollars(pico: costPico)), \(unpriced) "
+                + "without a price"
+        }
+    }
+
+    /// Refuses a statement whose sums are not those of the tables of hours: a part of the ledger is missing then, or
+    /// one of the two is wrong. Months begin with an hour in every zone that is taken, and a request's id and its hour
+    /// are of the same moment, so both are of the same requests.
+    private func check(_ ledger: Sums, _ tenant: UUID7, _ range: UsageReader.Range) async throws(StoreError) {
+        let rows = try await storing { () async throws(PostgresError) in
+            try await database.query(
+                StatementReader.usage, [.uuid(tenant), .timestamp(range.starts), .timestamp(range.ends)])
+        }
+        let usage = try reading { () throws(PostgresError) in
+            let row = try rows.single()
+            return Sums(
+                requests: try row.int("requests"), attempts: try row.int("attempts"),
+                costPico: try row.optionalNumeric("cost_pico").map(Int128.init(groups:)) ?? 0,
+                unpriced: try row.int("unpriced"))
+        }
+        guard ledger == usage else {
+            throw StoreError(
+                .database,
+                "the ledger has \(ledger.text), but usage counted \(usage.text); no statement can be made before that is "
+                    + "explained: `relaygate audit` says where they differ")
+        }
     }
 
     private func tenantID(_ name: String) async throws(StoreError) -> UUID7 {
@@ -64,7 +124,8 @@ package struct StatementReader {
             UsageQuery(dimensions: [], from: .clock(first), to: .clock(first.month(ago: -1)), zone: zone))
     }
 
-    private func requests(_ tenant: UUID7, _ range: UsageReader.Range) async throws(StoreError) -> Int {
+    /// The requests; attempts are added later.
+    private func ledgerSums(_ tenant: UUID7, _ range: UsageReader.Range) async throws(StoreError) -> Sums {
         let rows = try await storing { () async throws(PostgresError) in
             try await database.query(
                 """
@@ -72,7 +133,7 @@ package struct StatementReader {
                 WHERE tenant_id = $1 AND id >= uuid7_bound($2) AND id < uuid7_bound($3)
                 """, [.uuid(tenant), .timestamp(range.starts), .timestamp(range.ends)])
         }
-        return try reading { () throws(PostgresError) in try rows.single().int("requests") }
+        return try reading { () throws(PostgresError) in Sums(requests: try rows.single().int("requests")) }
     }
 
     private func budgets(
@@ -105,8 +166,9 @@ package struct StatementReader {
     /// The same arithmetic as `cost_of`: an attempt without text and without a count was not served. Bounds on both ids
     /// leave out the partitions of other months.
     private static let services: PostgresStatement = """
-        WITH served AS (
-            SELECT r.model, g.role, g.model AS upstream_model, g.cost_pico IS NULL AS is_unpriced,
+        WITH sums AS (
+            SELECT r.model, g.role, g.model AS upstream_model,
+                g.prompt_tokens IS NOT NULL OR g.generated_tokens > 0 AS is_served, g.cost_pico IS NULL AS is_unpriced,
                 CASE WHEN g.cost_pico IS NULL THEN NULL ELSE g.price_id END AS price_id, count(*) AS attempts,
                 count(*) FILTER (WHERE g.prompt_tokens IS NULL) AS prompts_unknown,
                 sum(greatest(0, coalesce(g.prompt_tokens, 0) - coalesce(g.cached_tokens, 0)
@@ -117,12 +179,20 @@ package struct StatementReader {
             FROM requests r JOIN segments g ON g.request_id = r.id
             WHERE r.tenant_id = $1 AND r.id >= uuid7_bound($2) AND r.id < uuid7_bound($3)
                 AND g.request_id >= uuid7_bound($2) AND g.request_id < uuid7_bound($3)
-                AND (g.prompt_tokens IS NOT NULL OR g.generated_tokens > 0)
-            GROUP BY 1, 2, 3, 4, 5)
+            GROUP BY 1, 2, 3, 4, 5, 6)
         SELECT s.*, p.upstream AS price_upstream, p.effective_from, p.input, coalesce(p.cached_input, p.input) AS cached,
             coalesce(p.cache_write, p.input) AS write, p.output AS output_price, coalesce(p.request, 0) AS request
-        FROM served s LEFT JOIN prices p ON p.id = s.price_id
+        FROM sums s LEFT JOIN prices p ON p.id = s.price_id
         ORDER BY s.model COLLATE "C", s.role COLLATE "C" DESC, s.upstream_model COLLATE "C", p.effective_from, s.price_id
+        """
+
+    /// The hours themselves: those of segments know the attempts, those of requests the requests without any.
+    private static let usage: PostgresStatement = """
+        SELECT (SELECT coalesce(sum(r.requests), 0)::int8 FROM usage_of_requests r
+                WHERE r.tenant_id = $1 AND r.hour >= $2 AND r.hour < $3) AS requests,
+            coalesce(sum(s.segments), 0)::int8 AS attempts, sum(s.cost_pico) AS cost_pico,
+            coalesce(sum(s.unpriced), 0)::int8 AS unpriced
+        FROM usage_of_segments s WHERE s.tenant_id = $1 AND s.hour >= $2 AND s.hour < $3
         """
 
     /// A fixed budget has one window, which began before all months.

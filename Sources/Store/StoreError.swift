@@ -13,6 +13,8 @@ package struct StoreError: Error, Sendable, CustomStringConvertible, CustomDebug
         case ambiguous
         /// The value is not allowed.
         case invalid
+        /// It was there, and the ledger keeps it no longer.
+        case pruned
         /// The schema in the database is not the one that this program knows.
         case drift
         /// The database cannot be reached, or does not answer.

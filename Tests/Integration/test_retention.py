@@ -52,6 +52,16 @@ def test_months_are_pruned_by_hand(ledger, postgres, tmp_path):
     assert ledger.database.rows("SELECT sum(requests) AS n FROM usage_of_requests") == [{"n": 60}]
     assert ledger.database.rows("SELECT count(*) AS n FROM verdicts") == [{"n": 36}]
     assert ledger.tool("ledger", "prune") == "nothing is older than the retention\n"
+    # March has no bill any more, nor has April in Berlin, where it begins at 22:00 UTC of March 31.
+    bill = ("usage", "statement", "--tenant", "acme", "--month")
+    for month, zone in (("2025-03", "UTC"), ("2025-04", "Europe/Berlin")):
+        said = ledger.refused_tool(*bill, month, "--timezone", zone)
+        assert f"requests of 2025-03 (UTC) were pruned, and the statement of {month} in {zone} needs them" in said
+        # The command that it names has the sums: of 22 days, or of the 8 in April (from 00:00 and 12:00, two a day).
+        command = said.split("`relaygate ")[1].split("`")[0].split()
+        found = json.loads(ledger.tool(*command, "--format", "json"))
+        assert found["totals"]["requests"] == {"2025-03": 44, "2025-04": 16}[month]
+    assert json.loads(ledger.tool(*bill, "2025-04", "--format", "json"))["requests"] == 16
     # What is gone and still counted cannot come in again.
     path = tmp_path / "old.jsonl"
     path.write_text("\n".join(lines))
@@ -65,7 +75,7 @@ def test_without_retention_everything_is_kept(postgres, tmp_path):
 
 
 @pytest.mark.parametrize("retention, message", [
-    ({"segments": "30d"}, "retention.segments: must be from 31d"), ({"payloads": "1m"}, "retention.payloads: must be from 1h"),
+    ({"segments": "61d"}, "retention.segments: must be from 62d"), ({"payloads": "1m"}, "retention.payloads: must be from 1h"),
     ({"segments": "long"}, "retention.segments: must be a duration"), ({"verdicts": "9d"}, "verdicts"),
     ({"lease_events": "1d"}, "retention.lease_events: must be from 7d"),
 ])

@@ -29,6 +29,9 @@ import Testing
             ('mini', '2026-10-16', 100000, 50000, 125000, 400000, 1000000000, 'test', ''),
             ('maxi', '2026-09-01', 2500000, NULL, NULL, 10000000, NULL, 'test', '');
         CREATE FUNCTION ask(tenant text, at timestamptz, number integer) RETURNS uuid LANGUAGE sql AS $$
+            INSERT INTO usage_request_deltas SELECT t.id, date_trunc('hour', at, 'UTC'),
+                '01900000-0000-7000-8000-00000000000a', 'relay', 'relay', '', 1, 0, 0, 0, 0, 0, 0
+                FROM tenants t WHERE t.name = tenant;
             INSERT INTO requests (id, tenant_id, key_id, model, policy, policy_version, endpoint, is_stream, choices,
                 started_at, finished_at, outcome, finish, calls, malformed, prompt_tokens, slm_tokens, llm_tokens,
                 command_tokens, visible_tokens)
@@ -48,7 +51,12 @@ import Testing
                     + coalesce(cached, 0) * coalesce(p.cached_input, p.input)
                     + coalesce(written, 0) * coalesce(p.cache_write, p.input)
                     + generated * p.output + coalesce(p.request, 0) END
-            FROM (SELECT) d LEFT JOIN price_spans(ARRAY[name], ARRAY['u']) p ON at >= p.since AND at < p.until
+            FROM (SELECT) d LEFT JOIN price_spans(ARRAY[name], ARRAY['u']) p ON at >= p.since AND at < p.until;
+            INSERT INTO usage_segment_deltas SELECT r.tenant_id, date_trunc('hour', at, 'UTC'), r.key_id, r.model, r.policy,
+                '', s.role, s.upstream, s.model, 1, s.generated_tokens, 0, coalesce(s.prompt_tokens, 0),
+                coalesce(s.cached_tokens, 0), (s.prompt_tokens IS NULL)::int, coalesce(s.cost_pico, 0),
+                (s.cost_pico IS NULL)::int
+                FROM segments s JOIN requests r ON r.id = s.request_id WHERE s.request_id = asked AND s.seq = serve.seq
         $$;
         """
 
@@ -177,6 +185,78 @@ import Testing
         // 4,087,500,000 and one token of 150,000, one pico-dollar too much.
         #expect(error?.description.contains("$ 0.004087650001") == true)
         #expect(error?.description.contains("$ 0.004087650000") == true)
+    }
+
+    @Test func `no statement is made of a month whose requests were pruned`() async throws {
+        try server.sql(
+            "SELECT detach_month(p, '2026-10-01Z', 'test') FROM unnest(ARRAY['requests', 'segments']) p", on: database)
+        // November begins in Berlin at 23:00 UTC of October 31; September ends in New York at 04:00 UTC of October 1.
+        let cases = [
+            ("2026-10", "UTC"), ("2026-10", "Europe/Berlin"), ("2026-11", "Europe/Berlin"),
+            ("2026-09", "America/New_York"),
+        ]
+        for (month, zone) in cases {
+            let error = await #expect(throws: StoreError.self) { _ = try await statement(month: month, zone: zone) }
+            #expect(error?.code == .pruned)
+            #expect(error?.description.hasPrefix("requests of 2026-10 (UTC) were pruned, ") == true)
+        }
+        let error = await #expect(throws: StoreError.self) { _ = try await statement(zone: "Europe/Berlin") }
+        #expect(
+            error?.description.hasSuffix(
+                "`relaygate usage --tenant acme --from 2026-10-01 --to 2026-11-01 --timezone Europe/Berlin`") == true)
+        // The months beside it are not touched.
+        #expect(try await statement(month: "2026-11").requests == 0)
+        #expect(try await statement(month: "2026-09", zone: "Europe/Berlin").requests == 0)
+    }
+
+    @Test func `nothing is missing of a pruned month that had no requests`() async throws {
+        try server.sql(
+            "SELECT detach_month(p, '2026-09-01Z', 'test') FROM unnest(ARRAY['requests', 'segments']) p", on: database)
+        // October begins in Berlin on September 30.
+        #expect(try await statement(zone: "Europe/Berlin").totalPico == 18_772_500_000)
+    }
+
+    /// 20 requests have 20 attempts of `mini`, 5 of `maxi` on days 4, 8, …, 2 of `free`, and those of days 10 and 19:
+    /// 29, of which 2 + 1 have no price.
+    @Test(arguments: [
+        (
+            "UPDATE usage_request_deltas SET requests = 2 WHERE hour = '2026-10-03 10:00Z'",
+            "21 request(s), 29 attempt(s)"
+        ),
+        ("DELETE FROM usage_segment_deltas WHERE hour = '2026-10-03 10:00Z'", "20 request(s), 28 attempt(s)"),
+        (
+            "UPDATE usage_segment_deltas SET cost_pico = cost_pico + 1 WHERE hour = '2026-10-03 10:00Z'",
+            "29 attempt(s) and $ 0.018772500001, 3 without"
+        ),
+        (
+            "UPDATE usage_segment_deltas SET unpriced = 1 WHERE hour = '2026-10-03 10:00Z'",
+            "29 attempt(s) and $ 0.018772500000, 4 without"
+        ),
+    ])
+    func `a statement is that of the tables of hours or none`(_ damage: String, _ counted: String) async throws {
+        #expect(try await statement().requests == 20)
+        try server.sql(damage, on: database)
+        let error = await #expect(throws: StoreError.self) { _ = try await statement() }
+        #expect(error?.code == .database)
+        let ledger = "the ledger has 20 request(s), 29 attempt(s) and $ 0.018772500000, 3 without a price, but usage "
+        #expect(error?.description.hasPrefix(ledger) == true)
+        #expect(error?.description.contains(counted) == true)
+        #expect(error?.description.contains("`relaygate audit`") == true)
+    }
+
+    @Test func `a partition that was dropped by hand is missed`() async throws {
+        try server.sql("DROP TABLE requests_2026_10", on: database)
+        let error = await #expect(throws: StoreError.self) { _ = try await statement() }
+        #expect(error?.description.contains("usage counted 20 request(s)") == true)
+    }
+
+    @Test func `pruned months are named in ranges`() {
+        // 2025-11-01, 2025-12-01, 2026-01-01 and 2026-03-01, UTC.
+        let starts = [1_761_955_200, 1_764_547_200, 1_767_225_600, 1_772_323_200].map {
+            Timestamp(microseconds: $0 * 1_000_000)
+        }
+        #expect(PrunedMonths(starts: starts).text == "2025-11 to 2026-01, 2026-03")
+        #expect(PrunedMonths(starts: []).warning == nil)
     }
 
     @Test(arguments: ["2026", "2026-13", "2026-1", "26-10", "2026-10-01", "october", "2026-00"])
