@@ -8,7 +8,7 @@ enum ConfigurationOption {
     static let option = Option.value(
         "config", .text, "FILE", default: "relaygate.yaml", "configuration file; see `relaygate config example`")
 
-    /// Of commands that read much of the ledger.
+    /// Of commands that read much of the ledger; see `LedgerSource`.
     static let primary = Option.flag("primary", "read postgres.url although there is a postgres.replica")
 
     /// The whole configuration.
@@ -24,12 +24,6 @@ enum ConfigurationOption {
     /// Where the database is.
     static func connection(_ arguments: ParsedArguments) throws(CommandExit) -> String {
         try load(arguments).postgres.url.reveal()
-    }
-
-    /// Where it is for commands with `--primary`.
-    static func reading(_ arguments: ParsedArguments) throws(CommandExit) -> String {
-        let postgres = try load(arguments).postgres
-        return ((arguments.flag("primary") ? nil : postgres.replica) ?? postgres.url).reveal()
     }
 }
 

@@ -17,8 +17,18 @@ enum Database {
         try use(Postgres.PostgresConfiguration(connection: connection, answerTimeout: answerTimeout), body)
     }
 
+    /// The same with a server that may be the replica.
+    static func use<Value: Sendable>(
+        _ source: LedgerSource, answerTimeout: Duration? = .seconds(30),
+        _ body: @escaping @Sendable (PostgresConnection) async throws -> Value
+    ) throws(CommandExit) -> Value {
+        try use(
+            Postgres.PostgresConfiguration(connection: source.connection, answerTimeout: answerTimeout),
+            isReplica: source.isReplica, body)
+    }
+
     private static func use<Value: Sendable>(
-        _ settings: Postgres.PostgresConfiguration,
+        _ settings: Postgres.PostgresConfiguration, isReplica: Bool = false,
         _ body: @escaping @Sendable (PostgresConnection) async throws -> Value
     ) throws(CommandExit) -> Value {
         do {
@@ -30,23 +40,28 @@ enum Database {
         } catch let exit as CommandExit {
             throw exit
         } catch let error as StoreError {
-            throw .failure(explain(error.cause) ?? error.description)
+            throw .failure(explain(error.cause, isReplica) ?? error.description)
         } catch {
-            throw .failure(explain(error as? PostgresError) ?? "the database cannot be used: \(error)")
+            throw .failure(explain(error as? PostgresError, isReplica) ?? "the database cannot be used: \(error)")
         }
     }
 
-    /// The same for reports: read only, in one snapshot, and no statement longer than `timeout`.
-    static func read<Value: Sendable>(
-        _ connection: String, timeout: Duration, _ body: @escaping @Sendable (PostgresConnection) async throws -> Value
+    /// The same for reports, which have `--timeout` and `--primary`: read only, in one snapshot, and no statement
+    /// longer than the timeout. `body` also gets what it reads.
+    static func report<Value: Sendable>(
+        _ arguments: ParsedArguments,
+        _ body: @escaping @Sendable (PostgresConnection, LedgerSource) async throws -> Value
     ) throws(CommandExit) -> Value {
+        let source = try LedgerSource(arguments)
+        let timeout = arguments.duration("timeout") ?? .seconds(30)
+        guard timeout > .zero else { throw .badUsage("--timeout: must be longer than 0s, such as 30s") }
         let settings = Postgres.PostgresConfiguration(
-            connection: connection, application: "relaygate report", statementTimeout: timeout,
+            connection: source.connection, application: "relaygate report", statementTimeout: timeout,
             answerTimeout: timeout + .seconds(10))
-        return try use(settings) { (connection) async throws -> Value in
+        return try use(settings, isReplica: source.isReplica) { (connection) async throws -> Value in
             do {
                 try await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                let value = try await body(connection)
+                let value = try await body(connection, source)
                 try await connection.execute("COMMIT")
                 return value
             } catch {
@@ -60,7 +75,7 @@ enum Database {
     }
 
     /// What to do about the errors that everybody meets first; nil for others.
-    private static func explain(_ error: PostgresError?) -> String? {
+    private static func explain(_ error: PostgresError?, _ isReplica: Bool) -> String? {
         guard let error else { return nil }
         if error.sqlState == "42883" { return "the database lacks a migration; run: relaygate migrate --config <file>" }
         if error.sqlState == "42P01" { return "the database has no tables yet; run: relaygate migrate --config <file>" }
@@ -71,14 +86,18 @@ enum Database {
                 "the database ended the reading, which a replica does with what stands in the way of replication; try "
                 + "again, give --primary, or set hot_standby_feedback = on there"
         }
-        switch error.code {
-        case .connectionLost: return "the connection to PostgreSQL broke: \(said)"
-        case .connectFailed:
+        let isUnreached = error.code == .connectFailed || error.code == .timedOut && said.contains("no connection in")
+        if isReplica, isUnreached || error.code == .connectionLost {
+            return
+                "postgres.replica \(isUnreached ? "cannot be reached" : "broke the connection"): \(said). Is it running? "
+                + "--primary reads postgres.url instead"
+        }
+        if isUnreached {
             return
                 "PostgreSQL cannot be reached: \(said). Is it running? With `relaygate up` it runs only as long as that "
                 + "does"
-        default: return nil
         }
+        return error.code == .connectionLost ? "the connection to PostgreSQL broke: \(said)" : nil
     }
 
     /// Refuses to go on with a schema that is not the one this program was built with.

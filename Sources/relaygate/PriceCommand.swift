@@ -1,7 +1,6 @@
 internal import Accounting
 internal import Arguments
 internal import Configuration
-internal import Glibc
 internal import Notation
 internal import Store
 
@@ -64,7 +63,8 @@ enum PriceCommand {
                         "from", .text, "TIME", required: true,
                         "requests that began at this time (UTC) or later, such as 2026-11-01 or last-month"),
                     .value("to", .text, "TIME", default: "now", "and before this one"),
-                    .value("tenant", .text, "NAME", "only this tenant's"), ConfigurationOption.option, json,
+                    .value("tenant", .text, "NAME", "only this tenant's"), UsageCommand.timeout,
+                    ConfigurationOption.primary, ConfigurationOption.option, json,
                 ], positionals: [file]),
         ])
 
@@ -137,7 +137,7 @@ enum PriceCommand {
     private static func tellOfUnserved(_ prices: [Price], _ configuration: GatewayConfiguration) {
         var told: Set<String> = []
         func tell(_ text: String) {
-            if told.insert(text).inserted { Terminal.write("note: \(text)\n", to: STDERR_FILENO) }
+            if told.insert(text).inserted { Terminal.note(text) }
         }
         let models = configuration.upstreams.map(\.model)
         for price in prices {
@@ -221,7 +221,13 @@ enum PriceCommand {
         let end = try arguments.moment("to", now: now) ?? now
         guard start < end else { throw .badUsage("--to: must be later than --from") }
         let book = try PriceFile.read(path, now: now, start: Accounting.Timestamp(microseconds: 0)).map(\.price)
-        let usage = try use(arguments) { try await $0.reprice(from: start, to: end, by: book, tenant: tenant) }
+        let (usage, pruned) = try Database.report(arguments) { database, _ in
+            (
+                try await PriceBook(database).reprice(from: start, to: end, by: book, tenant: tenant),
+                try await PrunedMonths.between(start, end, on: database)
+            )
+        }
+        if let warning = pruned.warning { Terminal.note(warning) }
         guard let total = usage.last else { preconditionFailure("the sum is always there") }
         if arguments.flag("json") {
             let models = usage.dropLast().map(PriceText.json)

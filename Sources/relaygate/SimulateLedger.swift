@@ -19,11 +19,11 @@ enum SimulateLedger {
         _ simulation: inout TraceSimulation, _ question: SimulateQuestion, _ shard: ParallelReplay.Shard?,
         after: String?, _ arguments: ParsedArguments, _ list: RerunList?, _ keeping: SimulateTraces.Keeping?
     ) throws(CommandExit) {
-        let connection = try ConfigurationOption.reading(arguments)
+        let source = try LedgerSource(arguments)
         let threads = arguments.integer("threads") ?? GatewayConfiguration.onlineProcessors
         let limit = keeping == nil ? stretch : piece
         let begun = simulation
-        simulation = try Database.use(connection, answerTimeout: nil) { database in
+        simulation = try Database.use(source, answerTimeout: nil) { database in
             var simulation = begun
             let snapshot = try await LedgerSnapshot.export(database)
             var after = after.flatMap { UUID7($0) }
@@ -45,7 +45,7 @@ enum SimulateLedger {
                         bar.withLock { $0?.advance(ends[before.pages], by: progress.requests - before.requests) }
                     })
                 let work = LedgerReplay(query, pages, parts)
-                run(work, parts, connection, snapshot, min(threads, pages.count))
+                run(work, parts, source, snapshot, min(threads, pages.count))
                 do { simulation = try parts.result() } catch let fault as TraceFault {
                     throw CommandExit.failure("the ledger: \(fault)")
                 } catch let error as SimulationError {
@@ -61,13 +61,14 @@ enum SimulateLedger {
     }
 
     private static func run(
-        _ work: LedgerReplay, _ parts: ParallelReplay, _ connection: String, _ snapshot: LedgerSnapshot, _ threads: Int
+        _ work: LedgerReplay, _ parts: ParallelReplay, _ source: LedgerSource, _ snapshot: LedgerSnapshot,
+        _ threads: Int
     ) {
         let finished = Semaphore()
         for _ in 0..<threads {
             let thread = Thread {
                 do throws(CommandExit) {
-                    try Database.use(connection, answerTimeout: nil) { database in
+                    try Database.use(source, answerTimeout: nil) { database in
                         try await snapshot.join(database)
                         // What is wrong with a request is no trouble of the database.
                         do { try await work.work(database) } catch let fault as TraceFault { parts.fail(fault) }
@@ -81,6 +82,15 @@ enum SimulateLedger {
             thread.start()
         }
         for _ in 0..<threads { finished.wait() }
+    }
+
+    /// What a simulation of the ledger lacks, asked when it is done; nil when nothing, or when it is of something else.
+    static func warning(_ question: SimulateQuestion, _ arguments: ParsedArguments) throws(CommandExit) -> String? {
+        guard question.source == .ledger else { return nil }
+        let selection = question.scenario.selection
+        return try Database.use(LedgerSource(arguments)) { database in
+            try await PrunedMonths.between(selection.from, selection.to, on: database).warning
+        }
     }
 
     /// The requests whose first and last moment progress is measured between.

@@ -20,7 +20,9 @@ enum SimulateTraces {
                 throw .badUsage("--\(option): needs --partial, the file for the result")
             }
             let simulation = try simulation(question, shard: nil, arguments, keeping: nil)
-            return try SimulateText.write(report(simulation, question), question, arguments)
+            var report = report(simulation, question)
+            if let warning = try SimulateLedger.warning(question, arguments) { report.warnings.append(warning) }
+            return try SimulateText.write(report, question, arguments)
         }
         if arguments.text("output") != nil {
             throw .badUsage("--output: a partial result has no report; `relaygate simulate merge` makes it")
@@ -37,6 +39,8 @@ enum SimulateTraces {
             try state.write(to: partial)
         }
         try SimulatePartial(head: head, body: result.encode()).write(to: partial)
+        // The report is made by `merge`, which has no database.
+        if let warning = try SimulateLedger.warning(question, arguments) { Terminal.note(warning) }
     }
 
     /// The report, which says first where the data come from.

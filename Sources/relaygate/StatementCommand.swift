@@ -32,7 +32,7 @@ enum StatementCommand {
         }
         let statement = try UsageCommand.read(arguments) { database, source in
             try await StatementReader(database, now: Clock.now)
-                .statement(tenant: tenant, month: month, zone: zone, source: source)
+                .statement(tenant: tenant, month: month, zone: zone, source: source.name)
         }
         let text =
             switch arguments.text("format") {

@@ -25,6 +25,9 @@ enum Terminal {
 
     static func line(_ text: String = "") { write(text + "\n") }
 
+    /// What whoever reads the output should know, on standard error.
+    static func note(_ text: String) { write("note: \(text)\n", to: STDERR_FILENO) }
+
     static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
     /// A text of others on one line, as `PlainText` has it.

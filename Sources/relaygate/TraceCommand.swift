@@ -63,7 +63,7 @@ enum TraceCommand {
         if arguments.path.last == "import" { return try TraceImportCommand.run(arguments) }
         switch arguments.path.last {
         case "show": try show(arguments, ConfigurationOption.connection(arguments))
-        case "export": try TraceExport.run(arguments, filter(arguments), ConfigurationOption.reading(arguments))
+        case "export": try TraceExport.run(arguments, filter(arguments), LedgerSource(arguments))
         default: try list(arguments, ConfigurationOption.connection(arguments))
         }
     }

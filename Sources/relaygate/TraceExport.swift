@@ -6,12 +6,12 @@ internal import Store
 /// `relaygate trace export`.
 enum TraceExport {
     static func run(
-        _ arguments: ParsedArguments, _ filter: TraceFilter, _ connection: String
+        _ arguments: ParsedArguments, _ filter: TraceFilter, _ source: LedgerSource
     ) throws(CommandExit) {
         let format = TraceFile.Format(rawValue: arguments.text("format") ?? "") ?? .jsonl
         guard let path = arguments.text("output") else {
             if arguments.flag("resume") { throw .badUsage("--resume: needs --output, the file to go on with") }
-            return try write(filter, format, connection, hasHeader: true, shows: !Terminal.isTerminal) {
+            return try write(filter, format, source, hasHeader: true, shows: !Terminal.isTerminal) {
                 Terminal.write($0)
             }
         }
@@ -21,7 +21,7 @@ enum TraceExport {
             rest.after = position.after
             rest.limit = filter.limit.map { max(0, $0 - position.requests) }
         }
-        try write(rest, format, connection, hasHeader: file.isEmpty, shows: true) { file.write($0) }
+        try write(rest, format, source, hasHeader: file.isEmpty, shows: true) { file.write($0) }
         try file.finish()
     }
 
@@ -29,10 +29,10 @@ enum TraceExport {
     ///
     /// - Parameter shows: whether progress may be shown: not between lines of the export itself.
     private static func write(
-        _ filter: TraceFilter, _ format: TraceFile.Format, _ connection: String, hasHeader: Bool, shows: Bool,
+        _ filter: TraceFilter, _ format: TraceFile.Format, _ source: LedgerSource, hasHeader: Bool, shows: Bool,
         _ output: @escaping @Sendable (String) -> Void
     ) throws(CommandExit) {
-        try Database.use(connection) { database in
+        let pruned = try Database.use(source) { database in
             let reader = TraceReader(database)
             var progress = shows ? try await ExportProgress.start(reader, filter) : nil
             if format == .csv, hasHeader { output(TraceTable.columns.joined(separator: ",") + "\r\n") }
@@ -50,7 +50,9 @@ enum TraceExport {
             }
             output(piece)
             progress?.finish()
+            return try await PrunedMonths.between(filter.since, filter.until, on: database)
         }
+        if let warning = pruned.warning { Terminal.note(warning) }
     }
 
     /// A request on one line each, which `--resume` relies on: line breaks become spaces. The id has no quotes.

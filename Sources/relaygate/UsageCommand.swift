@@ -78,18 +78,14 @@ enum UsageCommand {
         return .decimalCommas
     }
 
-    /// Reads from the replica if there is one. `body` also gets the name of what it reads.
+    /// Reads a report; what is invalid is an option.
     static func read<Value: Sendable>(
         _ arguments: ParsedArguments,
-        _ body: @escaping @Sendable (any PostgresDatabase, String) async throws -> Value
+        _ body: @escaping @Sendable (any PostgresDatabase, LedgerSource) async throws -> Value
     ) throws(CommandExit) -> Value {
-        let postgres = try ConfigurationOption.load(arguments).postgres
-        let timeout = arguments.duration("timeout") ?? .seconds(30)
-        guard timeout > .zero else { throw .badUsage("--timeout: must be longer than 0s, such as 30s") }
-        let replica = arguments.flag("primary") ? nil : postgres.replica
-        return try Database.read((replica ?? postgres.url).reveal(), timeout: timeout) { database in
+        try Database.report(arguments) { database, source in
             do {
-                return try await body(database, replica == nil ? "primary" : "replica")
+                return try await body(database, source)
             } catch let error as StoreError where error.code == .invalid {
                 throw CommandExit.badUsage(named(error.description))
             }

@@ -6,10 +6,12 @@ import subprocess
 
 import pytest
 
-from servers import Stack, require
+from servers import Stack, free_port, require
 from standby import wait_for_answer
+from traces import installation
 
 SCRIPT = {"call": {"slm": ["I think <call>3</call>", " done."], "llm": ["a b c d e f"]}}
+BOOK = '[{"model": "small", "input": 1, "output": 1}]'
 
 
 @pytest.fixture
@@ -32,17 +34,53 @@ def requests(stack, *options):
     simulation = json.loads(stack.gateway.tool(
         "simulate", "--ledger", "--policy", "as-logged,slm", "--threads", "2", "--format", "json", *past))
     counted = {item["name"]: item["value"] for item in simulation["coverage"]}["requests"]
+    book = stack.gateway.path.with_name("book.json")
+    book.write_text(BOOK)
+    repriced = json.loads(stack.gateway.tool("price", "simulate", str(book), *past, "--json"))
     assert f"--from {usage['from'][:10]}T00:00:00Z" in simulation["provenance"]["command"], "words are written out"
-    return usage["totals"]["requests"], bill["requests"], len(export.splitlines()), int(counted.split()[0])
+    # Three segments each: the SLM, the LLM it called, the SLM.
+    return (usage["totals"]["requests"], bill["requests"], len(export.splitlines()), int(counted.split()[0]),
+            repriced["total"]["segments"] // 3)
 
 
 def test_readers_of_much_read_the_replica_unless_told_otherwise(stack, standby):
     stack.chat("call#0")
     standby.catch_up()
-    assert requests(stack) == (1, 1, 1, 1)
+    assert requests(stack) == (1, 1, 1, 1, 1)
     standby.psql("postgres", "SELECT pg_wal_replay_pause()")
     stack.chat("call#1")
-    assert requests(stack) == (1, 1, 1, 1) and requests(stack, "--primary") == (2, 2, 2, 2)
+    assert requests(stack) == (1, 1, 1, 1, 1) and requests(stack, "--primary") == (2, 2, 2, 2, 2)
+
+
+@pytest.mark.parametrize("command", [
+    ("usage",), ("usage", "statement", "--tenant", "acme", "--month", "2025-10"), ("trace", "export"),
+    ("simulate", "--ledger", "--policy", "slm"), ("price", "simulate", "{book}", "--from", "-7d")])
+def test_a_replica_that_is_not_there_is_named(postgres, tmp_path, command):
+    tool = installation(postgres, tmp_path / "one")
+    tool.config["postgres"]["replica"] = f"postgresql://postgres@127.0.0.1:{free_port()}/nowhere"
+    tool.path.write_text(json.dumps(tool.config))
+    book = tmp_path / "book.json"
+    book.write_text(BOOK)
+    command = [word.format(book=book) for word in command]
+    said = tool.refused_tool(*command)
+    assert "postgres.replica cannot be reached: " in said and "--primary reads postgres.url" in said
+    assert "relaygate up" not in said
+    tool.tool(*command, "--primary")
+
+
+def test_a_book_is_simulated_for_as_long_as_it_may_take(postgres, tmp_path):
+    tool = installation(postgres, tmp_path / "one")
+    book = tmp_path / "book.json"
+    book.write_text(BOOK)
+    holder = tool.database.hold("LOCK TABLE requests IN ACCESS EXCLUSIVE MODE", 60)
+    try:
+        said = tool.refused_tool("price", "simulate", str(book), "--from", "-7d", "--timeout", "200ms")
+        assert "the report took longer than 200ms; ask for less, or give it more with --timeout" in said
+        assert "--timeout: must be longer than 0s" in tool.refused_tool(
+            "price", "simulate", str(book), "--from", "-7d", "--timeout", "0s")
+    finally:
+        holder.terminate()
+        holder.wait(10)
 
 
 def test_a_reading_that_replication_ends_says_what_helps(stack, standby, primary):

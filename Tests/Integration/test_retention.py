@@ -1,12 +1,13 @@
 """Keeping the ledger from growing for ever, as its operator sees it."""
 
 import json
+import subprocess
 import time
 
 import httpx
 import pytest
 
-from servers import wait_for
+from servers import require, wait_for
 from traces import START, audit, fill, installation
 
 
@@ -52,6 +53,18 @@ def test_months_are_pruned_by_hand(ledger, postgres, tmp_path):
     assert ledger.database.rows("SELECT sum(requests) AS n FROM usage_of_requests") == [{"n": 60}]
     assert ledger.database.rows("SELECT count(*) AS n FROM verdicts") == [{"n": 36}]
     assert ledger.tool("ledger", "prune") == "nothing is older than the retention\n"
+    # Who reads requests is told what is missing: March, not April. Reports of sums miss nothing.
+    warning = "requests of 2025-03 (UTC) were pruned and are missing here; `relaygate usage` still counts them"
+    prices = tmp_path / "prices.json"
+    prices.write_text('[{"model": "small", "input": 1, "output": 1}]')
+    for reader in (("trace", "export"), ("price", "simulate", str(prices))):
+        assert said_beside(ledger, *reader, "--from", "2025-03-31") == f"note: {warning}\n"
+        assert said_beside(ledger, *reader, "--from", "2025-04-01") == ""
+    simulation = ("simulate", "--ledger", "--policy", "slm", "--verdict-source", "tests", "--format", "json", "--from")
+    assert warning in json.loads(ledger.tool(*simulation, "2025-03-31"))["warnings"]
+    assert warning not in json.loads(ledger.tool(*simulation, "2025-04-01"))["warnings"]
+    partial = ("--partial", str(tmp_path / "part"))
+    assert said_beside(ledger, *simulation, "2025-03-31", *partial) == f"note: {warning}\n"
     # March has no bill any more, nor has April in Berlin, where it begins at 22:00 UTC of March 31.
     bill = ("usage", "statement", "--tenant", "acme", "--month")
     for month, zone in (("2025-03", "UTC"), ("2025-04", "Europe/Berlin")):
@@ -67,6 +80,12 @@ def test_months_are_pruned_by_hand(ledger, postgres, tmp_path):
     path.write_text("\n".join(lines))
     said = ledger.refused_tool("trace", "import", str(path), "--key", ledger.key)
     assert "line 1: arrived_ms lies in a month that was pruned here" in said
+
+
+def said_beside(tool, *arguments):
+    """What a command that succeeds writes to standard error."""
+    call = [require("relaygate"), *arguments, "--config", str(tool.path)]
+    return subprocess.run(call, capture_output=True, text=True, timeout=60, check=True).stderr
 
 
 def test_without_retention_everything_is_kept(postgres, tmp_path):
