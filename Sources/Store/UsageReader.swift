@@ -6,7 +6,7 @@ package struct UsageReader {
     /// Rows of one report; more are refused. Each takes about half a kilobyte here.
     package static let rowLimit = 100_000
 
-    private let database: any PostgresDatabase
+    let database: any PostgresDatabase
     private let now: () -> Timestamp
 
     package init(_ database: any PostgresDatabase, now: @escaping () -> Timestamp) {

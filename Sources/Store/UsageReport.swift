@@ -110,9 +110,11 @@ package struct UsageReport: Sendable, Equatable {
     /// Whether rows have a budget to show: where only tenants and keys are told apart.
     package var hasBudgets: Bool { query.dimensions.allSatisfy { $0 == .tenant || $0 == .key } }
 
-    /// The tags, as `tag:KEY`, that the report was told apart by and of which no row has a value.
+    /// The tags, as `tag:KEY`, that the report was told apart by and of which no row has a value; none where there are
+    /// no rows, which says nothing about tags.
     package var emptyTags: [String] {
-        query.dimensions.enumerated().compactMap { place, dimension in
+        guard !rows.isEmpty else { return [] }
+        return query.dimensions.enumerated().compactMap { place, dimension in
             guard case .tag = dimension, rows.allSatisfy({ $0.labels[place] == nil }) else { return nil }
             return dimension.name
         }

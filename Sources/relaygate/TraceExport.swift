@@ -32,12 +32,12 @@ enum TraceExport {
         _ filter: TraceFilter, _ format: TraceFile.Format, _ source: LedgerSource, hasHeader: Bool, shows: Bool,
         _ output: @escaping @Sendable (String) -> Void
     ) throws(CommandExit) {
-        let pruned = try Database.use(source) { database in
+        let (count, pruned) = try Database.use(source) { database in
             let reader = TraceReader(database)
             var progress = shows ? try await ExportProgress.start(reader, filter) : nil
             if format == .csv, hasHeader { output(TraceTable.columns.joined(separator: ",") + "\r\n") }
             var piece = ""
-            _ = try await reader.forEach(filter) { trace in
+            let count = try await reader.forEach(filter) { trace in
                 switch format {
                 case .jsonl: piece += trace.json + "\n"
                 case .csv: for cells in TraceTable.rows(trace) { piece += row(cells) }
@@ -50,8 +50,10 @@ enum TraceExport {
             }
             output(piece)
             progress?.finish()
-            return try await PrunedMonths.between(filter.since, filter.until, on: database)
+            return (count, try await PrunedMonths.between(filter.since, filter.until, on: database))
         }
+        // Of one that goes on, the requests may all be there already.
+        if count == 0, hasHeader { Terminal.note("no request fits") }
         if let warning = pruned.warning { Terminal.note(warning) }
     }
 

@@ -1,7 +1,5 @@
 internal import Accounting
 internal import Arguments
-internal import Configuration
-internal import Glibc
 internal import Notation
 internal import Postgres
 internal import Store
@@ -51,8 +49,10 @@ enum UsageCommand {
         let query = try query(arguments)
         let top = arguments.integer("top")
         let dialect = try dialect(arguments)
-        var report = try read(arguments) { database, _ in
-            try await UsageReader(database, now: Clock.now).report(query)
+        var (report, unmatched) = try read(arguments) { database, _ in
+            let reader = UsageReader(database, now: Clock.now)
+            let report = try await reader.report(query)
+            return (report, try await reader.unmatched(query, report))
         }
         let emptyTags = report.emptyTags
         if let top { report.keep(top: top) }
@@ -63,10 +63,11 @@ enum UsageCommand {
         case .json: Terminal.line(report.json)
         case .jsonl: for line in report.jsonLines { Terminal.line(line) }
         }
+        for filter in unmatched { Terminal.note(Terminal.oneLine(filter.note)) }
         for name in emptyTags {
-            Terminal.write(
-                "note: no row has a value of \(Terminal.oneLine(name)): no request has the tag, or its tenant does not "
-                    + "keep it (`relaygate tenant tags`)\n", to: STDERR_FILENO)
+            Terminal.note(
+                "no row has a value of \(Terminal.oneLine(name)): no request in this report has the tag, or its tenant "
+                    + "does not keep it (`relaygate tenant tags`)")
         }
     }
 
