@@ -1,27 +1,50 @@
 /// Answers of one model alone: logged as such, measured beside the log, or unknown.
 extension RequestReplay {
+    /// What the log says of an answer that was also measured beside it.
+    enum Agreement {
+        case same
+        /// With the same verdict, where both have one.
+        case otherTokens
+        case otherVerdict
+    }
+
     /// The SLM alone, commands forbidden.
-    func slmOnly() -> ReplayedRequest {
+    func slmOnly() -> ReplayedRequest { alone(.slm).answer }
+
+    /// One model alone: what was measured beside the log, or else what the log has of it, or else bounds.
+    ///
+    /// Where both say the same, the answer is the log's, which knows its costs. Where nobody judged the measured answer
+    /// and somebody judged the log's, it is the log's, too.
+    ///
+    /// - Returns: the answer and, where the log has one and another was taken or could have been, how they compare.
+    func alone(_ role: LoggedSegment.Role) -> (answer: ReplayedRequest, agreement: Agreement?) {
+        let logged = loggedAlone(role)
+        guard let alone = role == .slm ? request.slmOnly : request.llmOnly else {
+            if let logged { return (logged, nil) }
+            return (role == .slm ? unknown(slm: true, llm: nil, answers: request.choices) : unknownLLM(), nil)
+        }
+        guard let logged else { return (measured(alone, role), nil) }
+        let tokens = logged[role == .slm ? .slmTokens : .llmTokens]
+        let verdicts = [verdict, alone.verdict].compactMap { $0 }
+        if verdicts.count == 2, verdicts[0] != verdicts[1] { return (measured(alone, role), .otherVerdict) }
+        if tokens == Extent(alone.tokens) { return (logged, .same) }
+        return alone.verdict == nil && verdict != nil ? (logged, nil) : (measured(alone, role), .otherTokens)
+    }
+
+    /// What the log has of one model alone; nil when it does not say what that would have written.
+    private func loggedAlone(_ role: LoggedSegment.Role) -> ReplayedRequest? {
+        guard role == .slm else {
+            // An answer that was refused is not what the LLM writes.
+            let isOther = request.segments.contains { $0.role == .slm || $0.finish.isRefused }
+            return request.writer == .llm && !isOther ? asLogged() : nil
+        }
         if request.writer == .slm { return asLogged() }
         // A relay in which the SLM wrote no command is what the SLM alone writes.
         if request.writer == .relay || request.writer == .fixed, isFreeOfCommands { return asLogged() }
-        if isLeftToSLM {
-            var result = asLogged()
-            result[.degraded] = .zero
-            return result
-        }
-        if let alone = request.slmOnly { return measured(alone, .slm) }
-        return unknown(slm: true, llm: nil, answers: request.choices)
-    }
-
-    /// The LLM alone.
-    func llmOnly() -> ReplayedRequest {
-        // An answer that was refused is not what the LLM writes.
-        if request.writer == .llm, !request.segments.contains(where: { $0.role == .slm || $0.finish.isRefused }) {
-            return asLogged()
-        }
-        if let alone = request.llmOnly { return measured(alone, .llm) }
-        return unknownLLM()
+        guard isLeftToSLM else { return nil }
+        var result = asLogged()
+        result[.degraded] = .zero
+        return result
     }
 
     private var isFreeOfCommands: Bool {

@@ -6,7 +6,7 @@ internal import Accounting
 /// all before it. Equal contents are equal bytes, however they came about.
 extension TraceSimulation {
     private static let mark = Array("RGSIM".utf8)
-    private static let version: UInt8 = 8
+    private static let version: UInt8 = 9
 
     /// Adds the sums of another part of the same trace under the same scenario.
     ///
@@ -21,6 +21,8 @@ extension TraceSimulation {
         unscored += other.unscored
         paired += other.paired
         judged += other.judged
+        measuredSLM.merge(other.measuredSLM)
+        measuredLLM.merge(other.measuredLLM)
         first = [first, other.first].compactMap { $0 }.min()
         last = [last, other.last].compactMap { $0 }.max()
         met.merge(other.met)
@@ -53,6 +55,8 @@ extension TraceSimulation {
     package func encode() -> [UInt8] {
         var writer = PartialWriter()
         for value in [seen, outside, unscored, paired, judged, first == nil ? 0 : 1] { writer.put(value) }
+        measuredSLM.encode(&writer)
+        measuredLLM.encode(&writer)
         writer.put(Int128(first?.microseconds ?? 0))
         writer.put(Int128(last?.microseconds ?? 0))
         writer.put(sources.count)
@@ -105,6 +109,8 @@ extension TraceSimulation {
         paired = try reader.int()
         judged = try reader.int()
         let hasTimes = try reader.int() == 1
+        measuredSLM = try SecondMeasurements(&reader)
+        measuredLLM = try SecondMeasurements(&reader)
         let moments = (Int64(try reader.int()), Int64(try reader.int()))
         if hasTimes {
             first = Timestamp(microseconds: moments.0)

@@ -44,6 +44,10 @@ extension TraceSimulation {
                 "\(requests - judged) of \(requests) requests have no verdict and are in no accuracy, though in tokens and "
                     + "costs; verdicts are seldom missing at random")
         }
+        warnings += [
+            measuredSLM.warning("SLM", "slm_only", "that it served, or relays without a command"),
+            measuredLLM.warning("LLM", "llm_only", "that it served"),
+        ].compactMap { $0 }
         for (index, table) in plan.tables.enumerated() {
             let missing = sums.all[ReplayPlan.asLogged].unpriced[index]
             guard missing > 0 else { continue }

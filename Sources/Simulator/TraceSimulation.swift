@@ -17,6 +17,9 @@ package struct TraceSimulation: Sendable {
     /// Requests whose answers by either model alone are known.
     var paired = 0
     var judged = 0
+    /// Answers of a model alone that the log has and that were measured beside it.
+    var measuredSLM = SecondMeasurements()
+    var measuredLLM = SecondMeasurements()
     var first: Timestamp?
     var last: Timestamp?
     var sources: Set<String> = []
@@ -77,8 +80,10 @@ package struct TraceSimulation: Sendable {
         first = min(first ?? request.arrived, request.arrived)
         last = max(last ?? request.arrived, request.arrived)
         log.add(request)
-        let slm = replay.slmOnly()
-        let llm = replay.llmOnly()
+        let (slm, slmAgreement) = replay.alone(.slm)
+        let (llm, llmAgreement) = replay.alone(.llm)
+        measuredSLM.add(slmAgreement)
+        measuredLLM.add(llmAgreement)
         let isPaired =
             replay.verdict != nil && slm.isReplayable && llm.isReplayable && slm[.slmTokens].isExact
             && llm[.llmTokens].isExact
