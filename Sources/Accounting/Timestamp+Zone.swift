@@ -1,16 +1,15 @@
 extension Timestamp {
     /// Reads an RFC 3339 time with a zone, as programs write it: `2026-11-24T15:00:00.25+01:00`. Digits beyond the
-    /// microsecond are cut. Also what `init(rfc3339:)` reads. Nil for anything else.
+    /// microsecond are cut; seconds may be missing. Nil for anything else.
     package init?(zoned text: String) {
         let bytes = Array(text.utf8)
-        guard bytes.count > 19 else {
-            self.init(rfc3339: text)
-            return
-        }
-        guard let base = Timestamp(rfc3339: String(decoding: bytes[..<19], as: UTF8.self)) else { return nil }
-        var rest = bytes[19...]
+        guard bytes.count > 16 else { return nil }
+        let hasSeconds = bytes[16] == UInt8(ascii: ":")
+        let clock = bytes.prefix(hasSeconds ? 19 : 16)
+        guard let base = Timestamp(rfc3339: String(decoding: clock, as: UTF8.self)) else { return nil }
+        var rest = bytes[clock.endIndex...]
         var fraction: Int64 = 0
-        if rest.first == UInt8(ascii: ".") {
+        if hasSeconds, rest.first == UInt8(ascii: ".") {
             let digits = rest.dropFirst().prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
             guard (1...9).contains(digits.count) else { return nil }
             var scale: Int64 = 100_000

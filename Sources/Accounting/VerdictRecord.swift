@@ -1,3 +1,13 @@
+/// What became of a verdict.
+package enum VerdictOutcome: Sendable, Equatable {
+    /// It is kept, also when it was there already.
+    case kept
+    /// There is no such request and choice, or it is another tenant's.
+    case unknown
+    /// Its source has said something else of the same moment, which is kept.
+    case contradicted
+}
+
 /// What one source says of one answer.
 package struct VerdictRecord: Sendable, Equatable {
     /// The longest note, in characters.

@@ -17,9 +17,9 @@ extension GatewayLoop {
             exchange.releaseBody()
             verdictsBegan()
             let bound = LoopBound((self, exchange), on: core.loop)
-            core.verdicts.record(body.verdicts, tenant: caller.tenantID, on: core.loop) { isKnown in
+            core.verdicts.record(body.verdicts, tenant: caller.tenantID, on: core.loop) { outcomes in
                 let (gateway, exchange) = bound.value
-                gateway.answer(exchange, caller, body, isKnown)
+                gateway.answer(exchange, caller, body, outcomes)
                 gateway.verdictsEnded()
             }
         } catch {
@@ -27,14 +27,16 @@ extension GatewayLoop {
         }
     }
 
-    private func answer(_ exchange: HTTPExchange, _ caller: KeyIdentity, _ body: VerdictBody, _ isKnown: [Bool]?) {
+    private func answer(
+        _ exchange: HTTPExchange, _ caller: KeyIdentity, _ body: VerdictBody, _ outcomes: [VerdictOutcome]?
+    ) {
         guard !exchange.isClosed else { return }
-        guard let isKnown else {
+        guard let outcomes else {
             return refuse(exchange, .unavailable("The gateway cannot reach its database."), caller: caller)
         }
-        guard body.isArray || isKnown.first == true else {
-            return refuse(exchange, VerdictAnswer.requestNotFound(), caller: caller)
+        if !body.isArray, let error = VerdictAnswer.error(outcomes.first ?? .unknown) {
+            return refuse(exchange, error, caller: caller)
         }
-        exchange.respond(status: 200, headers: GatewayLoop.json, body: VerdictAnswer.body(body, isKnown: isKnown))
+        exchange.respond(status: 200, headers: GatewayLoop.json, body: VerdictAnswer.body(body, outcomes))
     }
 }

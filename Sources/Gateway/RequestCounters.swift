@@ -37,7 +37,7 @@ final class RequestCounters: Sendable {
         metric(
             "requests_degraded_total", "Requests that went on without the LLM, by reason.",
             counts.degraded.sorted { $0.key < $1.key }.map { (#"{reason="\#($0.key)"}"#, $0.value) })
-        metric("calls_total", "Calls of the LLM that were served.", [("", counts.calls)])
+        metric("calls_total", "Calls of the LLM that were made.", [("", counts.calls)])
         metric(
             "generated_tokens_total", "Tokens generated, by role.",
             [(#"{role="slm"}"#, counts.slmTokens), (#"{role="llm"}"#, counts.llmTokens)])

@@ -56,8 +56,10 @@ final class RequestSession {
             id: id, tenant: caller.tenantID, key: caller.keyID, model: model.name, policy: model.policy.name,
             policyVersion: core.policyVersion, propensity: script.propensity, endpoint: request.endpoint.rawValue,
             isStream: request.stream, choices: request.choices, started: time)
-        record.tags = caller.tagKeys.compactMap { key in
-            let value = key == "user" ? request.user : request.metadata.first { $0.key == key }?.value
+        // Text that is kept must be found again when its user is to be forgotten.
+        let isUserKept = caller.capture != .none && !caller.tagKeys.contains("user")
+        record.tags = (caller.tagKeys + (isUserKept ? ["user"] : [])).compactMap { key in
+            let value = key == "user" ? request.user : request.metadata[key]
             return value.map { RequestTag(key: key, value: $0) }
         }
         response = ResponseWriter(

@@ -50,10 +50,10 @@ package protocol BudgetKeeper: Sendable {
 
 /// Keeps verdicts.
 package protocol VerdictKeeper: Sendable {
-    /// Writes verdicts of a tenant's requests. `completion` is called on `target`, once: with whether each one's
-    /// request is the tenant's, in their order, or with nil when the database did not answer; then all may be sent
+    /// Writes verdicts of a tenant's requests. `completion` is called on `target`, once: with what became of
+    /// each, in their order, or with nil when the database did not answer; then all may be sent
     /// again.
     func record(
         _ verdicts: [VerdictRecord], tenant: UUID7, on target: EventLoop,
-        _ completion: @escaping @Sendable ([Bool]?) -> Void)
+        _ completion: @escaping @Sendable ([VerdictOutcome]?) -> Void)
 }

@@ -28,18 +28,18 @@ package final class VerdictStore: Sendable {
         }
     }
 
-    /// Writes verdicts of a tenant's requests, from any thread. `completion` is called on `target`, once: with whether
-    /// each one's request is the tenant's, in their order, or with nil when the database did not answer. Writing the
-    /// same again changes nothing.
+    /// Writes verdicts of a tenant's requests, from any thread. `completion` is called on `target`, once: with what
+    /// became of each, in their order, or with nil when the database did not answer. Writing the same again changes
+    /// nothing.
     package func record(
         _ verdicts: [VerdictRecord], tenant: UUID7, on target: EventLoop,
-        _ completion: @escaping @Sendable ([Bool]?) -> Void
+        _ completion: @escaping @Sendable ([VerdictOutcome]?) -> Void
     ) {
         loop.post { [self] in
             guard let pool = pool.withLock({ $0 })?.value else { return target.post { completion(nil) } }
             pool.query(VerdictStatement.insert, VerdictStatement.binds(verdicts, tenant: tenant)) { result in
-                let isKnown = try? VerdictStatement.isKnown(result.get())
-                target.post { completion(isKnown) }
+                let outcomes = try? VerdictStatement.outcomes(result.get())
+                target.post { completion(outcomes) }
             }
         }
     }
@@ -58,7 +58,7 @@ package struct Verdicts {
 
     package init(_ database: any PostgresDatabase) { self.database = database }
 
-    /// Writes verdicts; says of each whether its request and choice are there.
+    /// Writes verdicts; says what became of each.
     ///
     /// - Parameters:
     ///   - tenant: whose requests they must be; nil for anybody's.
@@ -66,22 +66,26 @@ package struct Verdicts {
     ///     out.
     package func record(
         _ verdicts: [VerdictRecord], tenant: UUID7?, with requests: [RequestRecord] = []
-    ) async throws(StoreError) -> [Bool] {
+    ) async throws(StoreError) -> [VerdictOutcome] {
         let binds = VerdictStatement.binds(verdicts, tenant: tenant, with: requests)
         let rows = try await storing { () async throws(PostgresError) in
             try await database.query(VerdictStatement.insert, binds)
         }
-        return try reading { () throws(PostgresError) in try VerdictStatement.isKnown(rows) }
+        return try reading { () throws(PostgresError) in try VerdictStatement.outcomes(rows) }
     }
 
-    /// Whether the requests and choices of verdicts are there, without writing.
-    package func check(_ verdicts: [VerdictRecord]) async throws(StoreError) -> [Bool] {
+    /// What would become of verdicts, without writing.
+    package func check(_ verdicts: [VerdictRecord]) async throws(StoreError) -> [VerdictOutcome] {
         let rows = try await storing { () async throws(PostgresError) in
             try await database.query(
                 VerdictStatement.check,
-                [.uuids(verdicts.map(\.request)), .int8s(verdicts.map { Int64($0.choice) })])
+                [
+                    .uuids(verdicts.map(\.request)), .int8s(verdicts.map { Int64($0.choice) }),
+                    .texts(verdicts.map(\.source)), .float8s(verdicts.map(\.verdict)),
+                    .timestamps(verdicts.map(\.judged)),
+                ])
         }
-        return try reading { () throws(PostgresError) in try VerdictStatement.isKnown(rows) }
+        return try reading { () throws(PostgresError) in try VerdictStatement.outcomes(rows) }
     }
 
     /// Everything that was said of a request, by choice and source, the latest of a source first.
@@ -103,13 +107,16 @@ extension VerdictRecord {
 }
 
 enum VerdictStatement {
-    /// One row for each verdict, in their order. The tenant of a verdict is its request's. Who was forgotten is asked
-    /// first, because the answer holds a lock: a forgetting that begins later waits, and finds the notes.
+    /// One row for each verdict, in their order. Of those that contradict one another the one that is there counts,
+    /// or the first. The tenant of a verdict is its request's. Who was forgotten is asked first, because the answer
+    /// holds a lock: a forgetting that begins later waits, and finds the notes.
     static let insert: PostgresStatement = """
         WITH forgotten AS MATERIALIZED (
             SELECT f.id FROM forgotten_requests($8, $9, $10, $11) AS f (id)
         ), given AS MATERIALIZED (
             SELECT g.request_id, g.choice, g.source, g.verdict, g.judged_at, g.place, r.tenant_id,
+                first_value(g.verdict) OVER (
+                    PARTITION BY g.request_id, g.choice, g.source, g.judged_at ORDER BY g.place) AS first,
                 CASE WHEN g.request_id IN (SELECT f.id FROM forgotten f) THEN '' ELSE g.note END AS note
             FROM unnest(
                 $1::uuid[], $2::int8[], $3::text[], $4::float8[], $5::timestamptz[], $6::text[]
@@ -119,14 +126,19 @@ enum VerdictStatement {
         ), written AS (
             INSERT INTO verdicts (request_id, choice, tenant_id, source, verdict, judged_at, note)
             SELECT request_id, choice, tenant_id, source, verdict, judged_at, note FROM given
-            WHERE tenant_id IS NOT NULL ON CONFLICT DO NOTHING
+            WHERE tenant_id IS NOT NULL ORDER BY place ON CONFLICT DO NOTHING
         )
-        SELECT tenant_id IS NOT NULL AS is_known FROM given ORDER BY place
+        SELECT g.tenant_id IS NOT NULL AS is_known, g.verdict <> coalesce(v.verdict, g.first) AS is_contradicted
+        FROM given g LEFT JOIN verdicts v USING (request_id, choice, source, judged_at) ORDER BY place
         """
 
     static let check: PostgresStatement = """
-        SELECT EXISTS (SELECT FROM requests r WHERE r.id = g.request_id AND g.choice < r.choices) AS is_known
-        FROM unnest($1::uuid[], $2::int8[]) WITH ORDINALITY AS g (request_id, choice, place) ORDER BY place
+        SELECT EXISTS (SELECT FROM requests r WHERE r.id = g.request_id AND g.choice < r.choices) AS is_known,
+            g.verdict <> coalesce(v.verdict, first_value(g.verdict) OVER (
+                PARTITION BY g.request_id, g.choice, g.source, g.judged_at ORDER BY g.place)) AS is_contradicted
+        FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::float8[], $5::timestamptz[])
+            WITH ORDINALITY AS g (request_id, choice, source, verdict, judged_at, place)
+            LEFT JOIN verdicts v USING (request_id, choice, source, judged_at) ORDER BY place
         """
 
     static let list: PostgresStatement = """
@@ -145,7 +157,10 @@ enum VerdictStatement {
         ]
     }
 
-    static func isKnown(_ rows: PostgresRows) throws(PostgresError) -> [Bool] {
-        try rows.mapRows { (row) throws(PostgresError) in try row.bool("is_known") }
+    static func outcomes(_ rows: PostgresRows) throws(PostgresError) -> [VerdictOutcome] {
+        try rows.mapRows { (row) throws(PostgresError) in
+            guard try row.bool("is_known") else { return .unknown }
+            return try row.bool("is_contradicted") ? .contradicted : .kept
+        }
     }
 }

@@ -120,16 +120,26 @@ package final class VerdictImport {
         let batch = waiting
         waiting = []
         guard !batch.isEmpty else { return }
-        let isKnown: [Bool]
+        let outcomes: [VerdictOutcome]
         if isDryRun {
-            isKnown = try await verdicts.check(batch.map(\.verdict))
+            outcomes = try await verdicts.check(batch.map(\.verdict))
         } else {
-            isKnown = try await verdicts.record(batch.map(\.verdict), tenant: nil)
+            outcomes = try await verdicts.record(batch.map(\.verdict), tenant: nil)
         }
-        counts.written += isKnown.count { $0 }
-        for (index, line) in batch.enumerated() where !isKnown[index] {
-            let id = line.verdict.request
-            try await fail(TraceFault("request_id", "names no request with that choice: \(id)", line: line.number))
+        counts.written += outcomes.count { $0 == .kept }
+        for (line, outcome) in zip(batch, outcomes) {
+            switch outcome {
+            case .kept: continue
+            case .unknown:
+                let id = line.verdict.request
+                try await fail(TraceFault("request_id", "names no request with that choice: \(id)", line: line.number))
+            case .contradicted:
+                try await fail(
+                    TraceFault(
+                        "judged_at",
+                        "is that of another verdict of this source and answer, which is kept: give the time "
+                            + "of this one", line: line.number))
+            }
         }
     }
 

@@ -123,13 +123,11 @@ extension InferenceRequest {
         return number
     }
 
-    /// Members that are texts, numbers or booleans; what else servers take goes on untouched and is no tag.
     private mutating func readMetadata(_ value: JSON) {
-        for member in value.children where metadata.count < 16 {
+        for member in value.children {
             let isPlain = !member.isObject && !member.isArray && !member.isNull
             let text = member.string ?? (isPlain ? String(decoding: member.raw, as: UTF8.self) : nil)
-            guard let text, !metadata.contains(where: { $0.key == member.key }) else { continue }
-            metadata.append(MetadataEntry(key: member.key, value: String(text.prefix(512))))
+            metadata[member.key] = text.map { String($0.prefix(512)) }
         }
     }
 

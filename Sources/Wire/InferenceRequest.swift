@@ -31,14 +31,6 @@ package struct InferenceRequest: Sendable {
         package let singleOnly: Bool
     }
 
-    /// One member of `metadata`.
-    package struct MetadataEntry: Equatable, Sendable {
-        /// At most 64 characters.
-        package let key: String
-        /// At most 512 characters.
-        package let value: String
-    }
-
     /// The endpoint that was called.
     package let endpoint: Endpoint
 
@@ -72,8 +64,9 @@ package struct InferenceRequest: Sendable {
     /// The seed, which is among `passthrough` too: several choices need seeds that differ.
     package internal(set) var seed: Int?
 
-    /// The members of `metadata`, which goes on untouched too.
-    package internal(set) var metadata: [MetadataEntry] = []
+    /// The members of `metadata` that are texts, numbers or booleans, their first 512 characters; of members with one
+    /// name the last, as for the model server, to which it goes on untouched.
+    package internal(set) var metadata: [String: String] = [:]
 
     /// `user`, which goes on untouched too.
     package internal(set) var user: String?

@@ -4,7 +4,7 @@ internal import Accounting
 package struct RelayReport: Equatable, Sendable {
     /// The policy in its notation, such as `relay` or `fixed(100)`.
     package var policy: String
-    /// Delegations to the LLM that were served.
+    /// Delegations to the LLM that were made, also those that failed then.
     package var calls: Int
     /// Tokens the SLM generated, those of commands included.
     package var slmTokens: Int

@@ -96,8 +96,13 @@ extension UpstreamChunk.Usage {
             } else if member.hasKey("prompt_tokens_details") {
                 cachedPrompt = member["cached_tokens"].flatMap(UpstreamChunk.count)
                 cacheWrite = member["cache_write_tokens"].flatMap(UpstreamChunk.count)
+            } else if member.hasKey("prompt_cache_hit_tokens") {
+                cachedPrompt = cachedPrompt ?? UpstreamChunk.count(member)
             }
         }
+        // No prompt is empty, and no part of it is larger than the whole.
+        if prompt == 0 { prompt = nil }
+        if let prompt, (cachedPrompt ?? 0) + (cacheWrite ?? 0) > prompt { (cachedPrompt, cacheWrite) = (nil, nil) }
     }
 }
 

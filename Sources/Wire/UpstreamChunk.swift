@@ -13,13 +13,13 @@ package struct UpstreamChunk: Equatable, Sendable {
         case unmatched
     }
 
-    /// The prompt and completion counts as far as the server told them, each checked by itself.
+    /// The prompt and completion counts as far as the server told them and they can be true.
     package struct Usage: Equatable, Sendable {
         /// `prompt_tokens`.
         package var prompt: Int?
         /// `completion_tokens`.
         package var completion: Int?
-        /// `prompt_tokens_details.cached_tokens`.
+        /// `prompt_tokens_details.cached_tokens`, or DeepSeek's `prompt_cache_hit_tokens`.
         package var cachedPrompt: Int?
         /// `prompt_tokens_details.cache_write_tokens`, as some routers of hosted models say it.
         package var cacheWrite: Int?

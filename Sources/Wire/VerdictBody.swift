@@ -90,7 +90,7 @@ package struct VerdictBody: Sendable, Equatable {
             throw .invalid(path + "source", "1 to 63 of a-z 0-9 . _ -, with a letter or digit at both ends")
         }
         guard let moment = judged.map(Timestamp.init(zoned:)) ?? now else {
-            throw .invalid(path + "judged_at", "a time such as 2026-11-24T15:00:00Z")
+            throw .invalid(path + "judged_at", "a time with its zone, such as 2026-11-24T15:00:00Z")
         }
         guard moment.microseconds <= now.microseconds + 86_400_000_000 else {
             throw .invalid(path + "judged_at", "at most a day ahead of the gateway's clock")
@@ -113,32 +113,42 @@ package struct VerdictBody: Sendable, Equatable {
 
 /// The answer to `POST /v1/verdicts`.
 package enum VerdictAnswer {
-    /// The body for verdicts of which some are of requests that the caller does not have.
+    /// The body for verdicts.
     ///
-    /// - Parameter isKnown: for each verdict, whether its request is the caller's.
-    package static func body(_ body: VerdictBody, isKnown: [Bool]) -> [UInt8] {
+    /// - Parameter outcomes: what became of each.
+    package static func body(_ body: VerdictBody, _ outcomes: [VerdictOutcome]) -> [UInt8] {
         var bytes: [UInt8] = []
         if !body.isArray, let verdict = body.verdicts.first {
-            append(verdict, isKnown: true, to: &bytes)
+            append(verdict, .kept, to: &bytes)
             return bytes
         }
         bytes.append(json: #"{"object":"list","data":["#)
         for (position, verdict) in body.verdicts.enumerated() {
             if position > 0 { bytes.append(json: ",") }
-            append(verdict, isKnown: position < isKnown.count && isKnown[position], to: &bytes)
+            append(verdict, position < outcomes.count ? outcomes[position] : .unknown, to: &bytes)
         }
         bytes.append(json: "]}")
         return bytes
     }
 
-    /// 404 for a request that is not the caller's; whether it exists is not said.
-    package static func requestNotFound() -> WireError {
-        WireError(
-            .notFound, "There is no such request and choice. Check the id, and that the answer is complete.",
-            param: "request_id")
+    /// The error of a verdict that is not kept. Whether a request of another tenant exists is not said.
+    package static func error(_ outcome: VerdictOutcome) -> WireError? {
+        switch outcome {
+        case .kept: return nil
+        case .unknown:
+            return WireError(
+                .notFound, "There is no such request and choice. Check the id, and that the answer is complete.",
+                param: "request_id")
+        case .contradicted:
+            return WireError(
+                .conflict,
+                "The source has given another verdict of the same judged_at, which is kept. Who changes their mind says "
+                    + "when: give the time of this one.",
+                param: "judged_at")
+        }
     }
 
-    private static func append(_ verdict: VerdictRecord, isKnown: Bool, to bytes: inout [UInt8]) {
+    private static func append(_ verdict: VerdictRecord, _ outcome: VerdictOutcome, to bytes: inout [UInt8]) {
         bytes.append(json: #"{"object":"verdict","request_id":"#)
         bytes.append(jsonString: verdict.request.description)
         bytes.append(json: #","choice":"#)
@@ -146,15 +156,15 @@ package enum VerdictAnswer {
         bytes.append(json: #","source":"#)
         bytes.append(jsonString: verdict.source)
         bytes.append(json: #","status":"#)
-        if isKnown {
-            bytes.append(json: "200")
-        } else {
-            bytes.append(json: #"404,"error":{"message":"#)
-            let error = requestNotFound()
+        if let error = error(outcome) {
+            bytes.append(jsonInteger: error.status)
+            bytes.append(json: #","error":{"message":"#)
             bytes.append(jsonString: error.message)
             bytes.append(json: #","code":"#)
             bytes.append(jsonString: error.code.rawValue)
             bytes.append(json: "}")
+        } else {
+            bytes.append(json: "200")
         }
         bytes.append(json: "}")
     }

@@ -70,6 +70,7 @@ extension WireError {
         case modelNotFound = "model_not_found"
         case notFound = "not_found"
         case methodNotAllowed = "method_not_allowed"
+        case conflict
         case requestTooLarge = "request_too_large"
         case unsupportedMediaType = "unsupported_media_type"
         case rateLimitExceeded = "rate_limit_exceeded"
@@ -89,6 +90,7 @@ extension WireError {
             case .permissionDenied: 403
             case .modelNotFound, .notFound: 404
             case .methodNotAllowed: 405
+            case .conflict: 409
             case .requestTooLarge: 413
             case .unsupportedMediaType: 415
             case .rateLimitExceeded, .insufficientQuota: 429

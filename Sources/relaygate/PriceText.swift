@@ -6,7 +6,8 @@ enum PriceText {
     /// Why a value is not allowed; completes "--input: …".
     struct Complaint: Error { let message: String }
 
-    static let timeRule = "must be a time such as 2026-11-01 or 2026-11-24T15:00, in UTC, or now"
+    static let timeRule =
+        "must be a time such as 2026-11-01 or 2026-11-24T15:00, in UTC, one with its zone such as 2026-11-24T15:00+01:00, or now"
 
     /// Reads dollars for a million tokens; returns pico-dollars for one.
     static func perMillion(_ text: String) throws(Complaint) -> Int {
@@ -32,9 +33,9 @@ enum PriceText {
         return pico
     }
 
-    /// A time in UTC, or `now`; nil for anything else.
+    /// A time in UTC or with its zone, or `now`; nil for anything else.
     static func time(_ text: String, now: Accounting.Timestamp) -> Accounting.Timestamp? {
-        text == "now" ? now : Accounting.Timestamp(rfc3339: text)
+        text == "now" ? now : Moment.written(text)
     }
 
     /// What is wrong with the name of a model or an upstream; nil when nothing is.

@@ -122,6 +122,11 @@ enum TenantCommand {
             }
         }
         if isatty(STDERR_FILENO) == 1 { Terminal.write("\n", to: STDERR_FILENO) }
+        if let user, counts == ForgettingCounts() {
+            Terminal.write(
+                "note: nothing of user \(user.json) was found: either it was forgotten before, or the id is another, or "
+                    + "requests did not carry it in `user`\n", to: STDERR_FILENO)
+        }
         if arguments.flag("json") {
             return Terminal.line(
                 #"{"requests":\#(counts.requests),"payloads":\#(counts.payloads),"notes":\#(counts.notes),"#

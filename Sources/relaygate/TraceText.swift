@@ -21,7 +21,20 @@ enum TraceText {
 
             """
         if request.malformed > 0 { text += "malformed \(request.malformed)\n" }
+        if let cost = cost(trace) { text += "cost      \(cost)\n" }
+        if !request.tags.isEmpty {
+            text +=
+                "tags      \(request.tags.map { Terminal.oneLine("\($0.key)=\($0.value)") }.joined(separator: ", "))\n"
+        }
         return text
+    }
+
+    /// Nil where nothing has a price.
+    private static func cost(_ trace: Trace) -> String? {
+        let sum = trace.costs.reduce(Int128(0)) { $0 + Int128($1 ?? 0) }
+        let unpriced = trace.costs.count { $0 == nil }
+        if sum == 0, unpriced > 0 { return nil }
+        return Money.dollars(pico: sum) + " $" + (unpriced > 0 ? " and \(unpriced) unpriced segment(s)" : "")
     }
 
     /// One row for each attempt.

@@ -74,6 +74,7 @@ def test_an_answer_says_what_it_cost(make_stack, stream):
         / 1_000_000 + Decimal(prices[row["role"]][2]) for row in rows)
     assert expected > Decimal("0.002") and Decimal(relay["cost"]) == expected
     assert sum(row["cost_pico"] for row in rows) == expected * 10**12
+    assert f"\ncost      {relay['cost']} $\n" in stack.gateway.tool("trace", "show", request)
 
 
 def test_a_queued_answer_does_not_guess_its_cost(make_stack):

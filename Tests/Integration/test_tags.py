@@ -1,13 +1,14 @@
 """What callers say of their requests, kept as far as their tenant has chosen."""
 
 import json
+import subprocess
 import time
 
 import httpx
 import pytest
 
 from budgets import effective
-from servers import wait_for
+from servers import require, wait_for
 
 SCRIPT = {"ten": {"slm": ["Well <call>10</call>", " so."], "llm": ["a b c d e f g h i j k l m n o p"]}}
 
@@ -27,11 +28,45 @@ def test_chosen_members_of_metadata_and_user_are_kept_and_counted(stack):
     rows = stack.database.rows("SELECT tags FROM requests ORDER BY id")
     assert [row["tags"] for row in rows] == [
         {"team": "red", "user": "ada", "cost center": "7"}, {"team": "blue"}, {"team": "5"}, {}]
+    request = stack.database.rows("SELECT id FROM requests ORDER BY id LIMIT 1")[0]["id"]
+    assert "\ntags      cost center=7, team=red, user=ada\n" in stack.gateway.tool("trace", "show", request)
     # The models get what the caller sent.
     usage = stack.database.rows(
         "SELECT coalesce(nullif(tags, '')::jsonb ->> 'team', '') AS team, sum(requests) AS requests "
         "FROM usage_of_requests GROUP BY 1 ORDER BY 1")
     assert [(row["team"], row["requests"]) for row in usage] == [("", 1), ("5", 1), ("blue", 1), ("red", 1)]
+
+
+def test_a_chosen_member_is_found_wherever_it_stands(stack):
+    stack.gateway.tool("tenant", "tags", "acme", "team")
+    effective()
+    stack.chat("ten#0", metadata={**{f"m{number}": "x" for number in range(400)}, "team": "red"})
+    body = '{"model":"slm","metadata":{"team":"a","team":"b"},"messages":[{"role":"user","content":"[[ten#1]]"}]}'
+    assert stack.post(content=body, headers={"content-type": "application/json"}).status_code == 200
+    assert [row["tags"] for row in stack.database.rows("SELECT tags FROM requests ORDER BY id")] == [
+        {"team": "red"}, {"team": "b"}]
+
+
+def test_text_is_forgotten_by_its_user_who_is_no_tag(stack):
+    stack.gateway.tool("tenant", "tags", "acme", "team")
+    stack.gateway.tool("tenant", "capture", "acme", "text")
+    effective()
+    texts = ("SELECT r.tags ->> 'user' AS who, count(p.body) AS n FROM requests r LEFT JOIN payloads p ON p.request_id = r.id "
+             "GROUP BY 1 ORDER BY 1")
+    for number, user in enumerate(("u-98", "u-99")):
+        stack.chat(f"ten#{number}", user=user)
+    held = {row["who"]: row["n"] for row in stack.database.rows(texts)}
+    assert set(held) == {"u-98", "u-99"} and min(held.values()) > 0
+    forget = [require("relaygate"), "tenant", "forget", "acme", "--yes", "--config", str(stack.gateway.path), "--user"]
+    done = subprocess.run([*forget, "u-99"], capture_output=True, text=True, check=True)
+    assert done.stderr == "" and "tags of 1 request(s)" in done.stdout
+    assert {row["who"]: row["n"] for row in stack.database.rows(texts)} == {"u-98": held["u-98"], None: 0}
+    # Again, or a mistyped one: nobody is told that something was done.
+    for user in ("u-99", "u-100"):
+        done = subprocess.run([*forget, user], capture_output=True, text=True, check=True)
+        assert done.stderr.startswith(f'note: nothing of user "{user}" was found')
+    # It is kept for that and is no dimension of reports, which the tenant has not chosen.
+    assert [row["tags"] for row in stack.database.rows("SELECT DISTINCT tags FROM usage_of_requests")] == [""]
 
 
 def test_values_beyond_the_limit_are_other(stack):

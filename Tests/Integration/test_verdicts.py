@@ -42,18 +42,24 @@ def test_one_verdict_is_kept(stack):
         "object": "verdict", "request_id": request, "choice": 0, "source": "tests", "status": 200}
     expected = {"request_id": request, "choice": 0, "source": "tests", "verdict": 1, "at": "2026-01-02T02:04:05.25", "note": "ok"}
     assert rows(stack) == [expected]
-    # The same again is no error and changes nothing, whatever it says now.
-    assert judge(stack, {**body, "verdict": 0}).status_code == 200
-    assert rows(stack) == [expected]
+    # The same again is no error and changes nothing; what contradicts it is one, and changes nothing either.
+    assert judge(stack, {**body, "note": "again"}).status_code == 200
+    refused = judge(stack, {**body, "verdict": 0})
+    assert refused.status_code == 409
+    assert (refused.json()["error"]["code"], refused.json()["error"]["param"]) == ("conflict", "judged_at")
+    later = {**body, "source": "later"}
+    batch = judge(stack, [{**body, "verdict": 0.5}, body, later, {**later, "verdict": 0}]).json()["data"]
+    assert [item["status"] for item in batch] == [409, 200, 200, 409]
+    assert rows(stack) == [{**expected, "source": "later"}, expected]
     # A response's id names its request, too; without a time it is judged now, and the latest counts.
     assert judge(stack, {"request_id": answer.json()["id"], "verdict": 0.5, "source": "tests"}).status_code == 200
     assert judge(stack, {"request_id": request, "verdict": 0, "source": "people", "note": None}).status_code == 200
     listed = json.loads(stack.gateway.tool("verdict", "list", "--request", request, "--json"))
     assert [(item["source"], item["verdict"], item["counts"]) for item in listed] == [
-        ("people", 0.0, True), ("tests", 0.5, True), ("tests", 1.0, False)]
+        ("later", 1.0, True), ("people", 0.0, True), ("tests", 0.5, True), ("tests", 1.0, False)]
     assert "people" in stack.gateway.tool("verdict", "list", "--request", request[:18])
     line = json.loads(stack.gateway.tool("trace", "export", "--limit", "1"))
-    assert [(item["source"], item["verdict"]) for item in line["verdicts"]] == [("people", 0.0), ("tests", 0.5)]
+    assert [(item["source"], item["verdict"]) for item in line["verdicts"]] == [("later", 1.0), ("people", 0.0), ("tests", 0.5)]
 
 
 def test_a_note_does_not_move_the_operators_cursor(stack):
@@ -102,6 +108,8 @@ GOOD = {"request_id": ID, "verdict": 1, "source": "tests"}
     ({**GOOD, "verdict": None}, "verdict", "invalid_value"), ({**GOOD, "source": "Tests"}, "source", "invalid_value"),
     ({**GOOD, "choice": -1}, "choice", "invalid_value"), ({**GOOD, "choice": 0.5}, "choice", "invalid_value"),
     ({**GOOD, "judged_at": "today"}, "judged_at", "invalid_value"),
+    ({**GOOD, "judged_at": "2026-11-26 11:00:00"}, "judged_at", "invalid_value"),
+    ({**GOOD, "judged_at": "2026-11-26"}, "judged_at", "invalid_value"),
     ({**GOOD, "judged_at": 1723000000}, "judged_at", "invalid_value"),
     ({**GOOD, "judged_at": "2999-01-01T00:00:00Z"}, "judged_at", "invalid_value"),
     ({**GOOD, "note": "x" * 2001}, "note", "invalid_value"), ({**GOOD, "note": ["x"]}, "note", "invalid_value"),
@@ -201,6 +209,10 @@ def test_files_of_verdicts(postgres, tmp_path):
     ("v.csv", "request_id,verdict\nID\n", "line 2: has 1 fields, the header 2"),
     ("v.csv", "request_id,verdict\nID,no\n", "line 2: 'verdict' must be a number"),
     ("v.csv", 'request_id,verdict\n"ID,1\n', "line 2: is no CSV: a quote is not closed"),
+    ("v.csv", "request_id,verdict,judged_at\nID,1,2026-11-26\n", "line 2: 'judged_at' must be a time with its zone"),
+    ("v.csv", "request_id,verdict,judged_at\nID,1,2026-11-26T01:00Z\nID,1,2026-11-26T01:00Z\nID,0,2026-11-26T02:00+01:00\n",
+     "line 4: judged_at is that of another verdict of this source and answer"),
+    ("v.csv", "request_id,verdict\nID,1\nID,0\n", "line 3: judged_at is that of another verdict"),
     ("v.txt", "", "--format: is needed"),
 ])
 def test_bad_files_are_named(postgres, tmp_path, name, text, message):

@@ -188,13 +188,13 @@ import Testing
                 request: $0.id, choice: 0, source: "people", verdict: 1, judged: $0.finished, note: "said so")
         }
         let (url, tenant) = (database.url, database.tenant)
-        let isKnown = try await onLoop { actor in
+        let outcomes = try await onLoop { actor in
             let connection = try await PostgresConnection.connect(
                 PostgresConfiguration(connection: url), on: actor.loop)
             defer { connection.close() }
             return try await Verdicts(connection).record(verdicts, tenant: tenant, with: records)
         }
-        #expect(isKnown == [true, true])
+        #expect(outcomes == [.kept, .kept])
         #expect(try database.sql("SELECT string_agg(note, ',' ORDER BY request_id) FROM verdicts") == ",said so")
     }
 

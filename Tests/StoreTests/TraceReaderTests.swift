@@ -126,7 +126,7 @@ import Testing
             let connection = try await PostgresConnection.connect(
                 .patient(url), on: actor.loop)
             defer { connection.close() }
-            #expect(try await Verdicts(connection).record(verdicts, tenant: nil) == [true, true, true])
+            #expect(try await Verdicts(connection).record(verdicts, tenant: nil) == [.kept, .kept, .kept])
         }
         let line = try await read { try await $0.show(tagged.id.description).json }
         let start = fixture.start / 1000 + 500

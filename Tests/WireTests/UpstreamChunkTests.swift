@@ -140,7 +140,27 @@ struct UpstreamChunkTests {
         #expect(read.text == utf8("a"))
     }
 
-    @Test("One bad count leaves the others", arguments: [("9007199254740992", 1 << 53), ("0", 0)])
+    @Test(
+        "A prompt is not empty, and no part of it larger than the whole",
+        arguments: [
+            (#""prompt_tokens":0"#, nil, nil, nil),
+            (#""prompt_tokens":100,"prompt_tokens_details":{"cached_tokens":101}"#, 100, nil, nil),
+            (
+                #""prompt_tokens":100,"prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":41}"#, 100, nil,
+                nil
+            ),
+            (#""prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":40},"prompt_tokens":100"#, 100, 60, 40),
+            (#""prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":36,"prompt_tokens":100"#, 100, 64, nil),
+            (#""prompt_tokens_details":{"cached_tokens":1},"prompt_cache_hit_tokens":2,"prompt_tokens":3"#, 3, 1, nil),
+        ] as [(String, Int?, Int?, Int?)])
+    func prompts(_ usage: String, _ prompt: Int?, _ cached: Int?, _ written: Int?) throws {
+        let read = try chunk(#"{"choices":[],"usage":{\#(usage),"completion_tokens":7}}"#)
+        #expect(
+            read.usage
+                == UpstreamChunk.Usage(prompt: prompt, completion: 7, cachedPrompt: cached, cacheWrite: written))
+    }
+
+    @Test("One bad count leaves the others", arguments: [("9007199254740992", 1 << 53), ("1", 1)])
     func bounds(_ text: String, _ count: Int) throws {
         let read = try chunk(#"{"choices":[],"usage":{"prompt_tokens":\#(text),"completion_tokens":-3}}"#)
         #expect(read.usage == UpstreamChunk.Usage(prompt: count, completion: nil, cachedPrompt: nil))
