@@ -13,7 +13,7 @@ import pytest
 
 from metering import fill
 from servers import require
-from traces import START, installation
+from traces import START, count_usage, installation
 from traces import fill as fill_ledger
 
 DAY = ("--from", "2026-10-25", "--to", "2026-10-26")
@@ -128,6 +128,7 @@ def test_decimal_commas_are_read_as_the_same_numbers(tool):
 
 def test_a_statement_has_its_types(tool):
     fill_ledger(tool, 30)
+    count_usage(tool)
     text = written(tool, "usage", "statement", "--tenant", "acme", "--month", "2025-03", "--format", "csv")
     texts = {name: str for name in ("row", "tenant", "month", "timezone", "model", "role", "upstream_model", "kind")}
     found = frame(text, dtype=texts | {"price_id": "Int64", "quantity": "Int64"}, parse_dates=["price_from"],

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from servers import require, wait_for
-from traces import START, audit, fill, installation
+from traces import START, audit, count_usage, fill, installation
 
 
 def days_since(milliseconds):
@@ -22,17 +22,7 @@ def ledger(postgres, tmp_path):
     keep = days_since(START) - 30
     tool = installation(postgres, tmp_path / "one", retention={"segments": f"{keep}d"})
     fill(tool, 60, step_ms=12 * 3600 * 1000)
-    # As the ledger's writer would have counted them.
-    tool.database.server.psql(tool.database.name, """
-        INSERT INTO usage_request_deltas SELECT tenant_id, date_trunc('hour', started_at, 'UTC'), key_id, model, policy, '',
-            count(*), count(degraded), count(*) FILTER (WHERE outcome = 'failed'), sum(calls), sum(visible_tokens), 0, 0
-            FROM requests GROUP BY 1, 2, 3, 4, 5;
-        INSERT INTO usage_segment_deltas SELECT r.tenant_id, date_trunc('hour', r.started_at, 'UTC'), r.key_id, r.model, r.policy,
-            '', s.role, s.upstream, s.model, count(*), sum(s.generated_tokens), sum(s.command_tokens),
-            coalesce(sum(s.prompt_tokens), 0), coalesce(sum(s.cached_tokens), 0),
-            count(*) FILTER (WHERE s.prompt_tokens IS NULL), coalesce(sum(s.cost_pico), 0),
-            count(*) FILTER (WHERE s.cost_pico IS NULL)
-            FROM segments s JOIN requests r ON r.id = s.request_id GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9""")
+    count_usage(tool)
     audit(tool)
     return tool
 

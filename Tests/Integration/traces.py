@@ -71,6 +71,20 @@ def fill(tool, count, step_ms=1000, tenant="acme"):
         ANALYZE;""")
 
 
+def count_usage(tool):
+    """Counts the requests that `fill` made, as the ledger's writer would have."""
+    tool.database.server.psql(tool.database.name, """
+        INSERT INTO usage_request_deltas SELECT tenant_id, date_trunc('hour', started_at, 'UTC'), key_id, model, policy, '',
+            count(*), count(degraded), count(*) FILTER (WHERE outcome = 'failed'), sum(calls), sum(visible_tokens), 0, 0
+            FROM requests GROUP BY 1, 2, 3, 4, 5;
+        INSERT INTO usage_segment_deltas SELECT r.tenant_id, date_trunc('hour', r.started_at, 'UTC'), r.key_id, r.model, r.policy,
+            '', s.role, s.upstream, s.model, count(*), sum(s.generated_tokens), sum(s.command_tokens),
+            coalesce(sum(s.prompt_tokens), 0), coalesce(sum(s.cached_tokens), 0),
+            count(*) FILTER (WHERE s.prompt_tokens IS NULL), coalesce(sum(s.cost_pico), 0),
+            count(*) FILTER (WHERE s.cost_pico IS NULL)
+            FROM segments s JOIN requests r ON r.id = s.request_id GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9""")
+
+
 def audit(tool):
     broken = [item for item in json.loads(tool.tool("audit", "--json")) if item["broken"]]
     assert broken == []
