@@ -13,19 +13,25 @@ package struct StatementReader {
         self.now = now
     }
 
-    /// The statement of a tenant, which may have been deleted since, and a month such as `2026-10`.
+    /// The statement of a tenant, which may have been deleted since, and a month such as `2026-10`, `this-month` or
+    /// `last-month`.
     ///
     /// - Parameter source: `primary` or `replica`, for the statement's head.
     ///
-    /// Throws `notFound` for a tenant that does not exist, `invalid` for a month or time zone that cannot be read,
-    /// `pruned` when requests of the month are gone, and `database` when the ledger's costs are not what its prices
-    /// make of its tokens or its sums are not those of the tables of hours.
+    /// Throws `notFound` for a tenant that does not exist, `invalid` for a month or time zone that cannot be read and
+    /// for a month that has not begun, `pruned` when requests of the month are gone, and `database` when the ledger's
+    /// costs are not what its prices make of its tokens or its sums are not those of the tables of hours.
     package func statement(
         tenant: String, month: String, zone: String, source: String
     ) async throws(StoreError) -> MonthlyStatement {
         let id = try await tenantID(tenant)
         let made = now()
         let range = try await range(month, zone)
+        let month = String(range.first.prefix(7))
+        guard range.starts <= made else {
+            throw StoreError(
+                .invalid, "month: \(month) has not begun in \(zone); name one that has, such as last-month")
+        }
         let pruned = try await PrunedMonths.between(range.starts, range.ends, on: database)
         guard pruned.isEmpty else {
             throw StoreError(
@@ -117,11 +123,19 @@ package struct StatementReader {
     }
 
     private func range(_ month: String, _ zone: String) async throws(StoreError) -> UsageReader.Range {
-        guard month.utf8.count == 7, let first = Timestamp(rfc3339: month + "-01") else {
-            throw StoreError(.invalid, "month: must be a year and a month, such as 2026-10")
+        let moments: (from: UsageMoment, to: UsageMoment)
+        switch month {
+        case "this-month": moments = (.ago(0, .month), .ago(-1, .month))
+        case "last-month": moments = (.ago(1, .month), .ago(0, .month))
+        default:
+            guard month.utf8.count == 7, let first = Timestamp(rfc3339: month + "-01") else {
+                throw StoreError(
+                    .invalid, "month: must be a year and a month, such as 2026-10, or this-month or last-month")
+            }
+            moments = (.clock(first), .clock(first.month(ago: -1)))
         }
         return try await UsageReader(database, now: now).range(
-            UsageQuery(dimensions: [], from: .clock(first), to: .clock(first.month(ago: -1)), zone: zone))
+            UsageQuery(dimensions: [], from: moments.from, to: moments.to, zone: zone))
     }
 
     /// The requests; attempts are added later.

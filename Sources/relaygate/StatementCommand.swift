@@ -14,7 +14,9 @@ enum StatementCommand {
             """,
         options: [
             .value("tenant", .text, "NAME", required: true, "whose statement it is"),
-            .value("month", .text, "MONTH", required: true, "a year and a month, such as 2026-10"),
+            .value(
+                "month", .text, "MONTH", required: true,
+                "a year and a month, such as 2026-10; or this-month or last-month"),
             UsageCommand.timezone,
             .value("format", .choice(["text", "csv", "html", "json"]), "FORMAT", default: "text", "how to write it"),
             .value("output", .text, "FILE", "where to; standard output without it"), UsageCommand.decimalComma,

@@ -17,9 +17,12 @@ struct StatementPage {
         if statement.lines.isEmpty {
             body += "<p>Nothing that has a price was used.</p>\n"
         }
+        let rows = StatementText.lineRows(statement)
         body += table(
-            StatementText.lineHeader, StatementText.lineRows(statement), numbers: 5,
-            foot: "<tr><th colspan=\"7\" scope=\"row\">Total $</th><td>\(StatementText.total(statement))</td></tr>")
+            StatementText.lineHeader, rows.map(\.cells), numbers: 5,
+            subtotals: Set(rows.indices.filter { rows[$0].isSubtotal }),
+            total: "<tr class=\"total\"><th colspan=\"7\" scope=\"row\">Total $</th>"
+                + "<td>\(StatementText.total(statement))</td></tr>\n")
         if !statement.unpriced.isEmpty {
             body +=
                 "<h2>Without a price</h2>\n<p>These tokens have no amount and are not in the total: their model had no "
@@ -33,8 +36,15 @@ struct StatementPage {
         return HTMLText.page(title: Terminal.oneLine(title), style: StatementPage.style, body: body)
     }
 
-    /// - Parameter numbers: the first column of numbers; those before it are texts, of which models' names may be long.
-    private func table(_ header: [String], _ rows: [[String]], numbers: Int, foot: String = "") -> String {
+    /// The rows of a line are a body of their own, which no page break divides; the total is in that of the last line,
+    /// so that it does not stand alone on a page.
+    ///
+    /// - Parameters:
+    ///   - numbers: the first column of numbers; those before it are texts, of which models' names may be long.
+    ///   - subtotals: which rows sum up those above them, and belong to them.
+    private func table(
+        _ header: [String], _ rows: [[String]], numbers: Int, subtotals: Set<Int> = [], total: String = ""
+    ) -> String {
         func kind(_ index: Int) -> String {
             guard index < numbers else { return "" }
             return [0, 2].contains(index) ? " class=\"text name\"" : " class=\"text\""
@@ -46,14 +56,16 @@ struct StatementPage {
             // What a line of several rows is about stands beside all of them.
             let height = 1 + rows[(number + 1)...].prefix { $0.first?.isEmpty == true }.count
             let span = height > 1 ? " rowspan=\"\(height)\"" : ""
-            lines += isFirst ? "<tr class=\"first\">" : "<tr>"
+            if isFirst, number > 0, !subtotals.contains(number) { lines += "</tbody>\n<tbody>\n" }
+            lines += subtotals.contains(number) ? "<tr class=\"first sum\">" : isFirst ? "<tr class=\"first\">" : "<tr>"
             for (index, cell) in row.enumerated() where isFirst || !cell.isEmpty {
                 lines += "<td\(kind(index))\(isFirst && index < shared(rows, number) ? span : "")>\(escaped(cell))</td>"
             }
             lines += "</tr>\n"
         }
-        return "<div class=\"wide\"><table>\n<thead><tr>\(head.joined())</tr></thead>\n<tbody>\n\(lines)</tbody>\n"
-            + (foot.isEmpty ? "" : "<tfoot>\(foot)</tfoot>\n") + "</table></div>\n"
+        return
+            "<div class=\"wide\"><table>\n<thead><tr>\(head.joined())</tr></thead>\n<tbody>\n\(lines)\(total)</tbody>\n"
+            + "</table></div>\n"
     }
 
     /// How many cells at its beginning a row shares with those below it, which leave them empty.
@@ -76,14 +88,14 @@ struct StatementPage {
         thead { display: table-header-group; }
         thead th { border-bottom: 0.4mm solid #000; vertical-align: bottom; }
         tbody tr.first td { border-top: 0.1mm solid #888; }
-        tr { break-inside: avoid; }
+        tbody, tr { break-inside: avoid; }
+        tbody tr.sum td { font-weight: bold; }
         .text { text-align: left; }
         tbody td { white-space: nowrap; }
         tbody td.name { white-space: normal; overflow-wrap: anywhere; min-width: 12mm; }
         .wide { overflow-x: auto; }
-        tfoot { display: table-row-group; }
-        tfoot th { text-align: left; }
-        tfoot th, tfoot td { border-top: 0.4mm solid #000; border-bottom: 1mm double #000; font-weight: bold;
+        .total th { text-align: left; }
+        .total th, tbody .total td { border-top: 0.4mm solid #000; border-bottom: 1mm double #000; font-weight: bold;
           font-size: 9pt; }
         .facts { font-size: 9.5pt; }
         .facts th { width: 26mm; text-align: left; padding-left: 0; }

@@ -25,22 +25,45 @@ enum StatementText {
         "model", "role", "served by", "price since (UTC)", "what", "quantity", "unit price", "amount $",
     ]
 
-    /// A row for each item; a line's name stands at its first one.
-    static func lineRows(_ statement: MonthlyStatement) -> [[String]] {
-        statement.lines.flatMap { line in
-            line.items.enumerated().map { index, item in
-                let price = line.priceUpstream.isEmpty ? "" : " at \(line.priceUpstream)"
-                let name = [
-                    line.service.model, line.service.role, line.service.upstreamModel,
-                    UTCTime(line.priceFrom).text + price,
-                ]
-                return (index == 0 ? name : ["", "", "", ""]) + [
-                    item.kind.title, BudgetText.grouped(item.quantity), unitPrice(item),
-                    UsageText.groupedDecimal(Money.fixedDollars(pico: item.amountPico)),
-                ]
-            }
+    /// A row of the table of lines.
+    struct LineRow {
+        let cells: [String]
+        var isSubtotal = false
+    }
+
+    /// A row for each item; a line's name stands at its first one. Of several public models each has its subtotal.
+    static func lineRows(_ statement: MonthlyStatement) -> [LineRow] {
+        var rows: [LineRow] = []
+        let hasSubtotals = Set(statement.lines.map(\.service.model)).count > 1
+        var subtotal: Int128 = 0
+        for (number, line) in statement.lines.enumerated() {
+            rows += itemRows(line).map { LineRow(cells: $0) }
+            subtotal += line.amountPico
+            let next = number + 1 < statement.lines.count ? statement.lines[number + 1] : nil
+            guard hasSubtotals, next?.service.model != line.service.model else { continue }
+            rows.append(
+                LineRow(
+                    cells: [line.service.model, "", "", "", "subtotal", "", "", amount(subtotal)], isSubtotal: true))
+            subtotal = 0
+        }
+        return rows
+    }
+
+    /// Attempts are told only where they have a price. An upstream's own price is told beside the model.
+    private static func itemRows(_ line: MonthlyStatement.Line) -> [[String]] {
+        let priced = line.items.filter { $0.kind != .attempts || $0.unitPico > 0 }
+        let place = line.priceUpstream.isEmpty ? "" : " at \(line.priceUpstream)"
+        let name = [
+            line.service.model, line.service.role, line.service.upstreamModel + place, UTCTime(line.priceFrom).text,
+        ]
+        return (priced.isEmpty ? line.items : priced).enumerated().map { index, item in
+            (index == 0 ? name : ["", "", "", ""]) + [
+                item.kind.title, BudgetText.grouped(item.quantity), unitPrice(item), amount(item.amountPico),
+            ]
         }
     }
+
+    private static func amount(_ pico: Int128) -> String { UsageText.groupedDecimal(Money.fixedDollars(pico: pico)) }
 
     /// Tokens are priced by the million, as price lists have it.
     private static func unitPrice(_ item: MonthlyStatement.Item) -> String {
@@ -50,7 +73,7 @@ enum StatementText {
     }
 
     static func total(_ statement: MonthlyStatement) -> String {
-        UsageText.groupedDecimal(Money.fixedDollars(pico: statement.totalPico))
+        amount(statement.totalPico)
     }
 
     static let unpricedHeader = [
@@ -89,7 +112,7 @@ enum StatementText {
             text += name + String(repeating: " ", count: width - name.count) + value + "\n"
         }
         let total = ["total", "", "", "", "", "", "", total(statement)]
-        text += "\n" + Terminal.table(lineHeader, lineRows(statement) + [total], right: [5, 6, 7])
+        text += "\n" + Terminal.table(lineHeader, lineRows(statement).map(\.cells) + [total], right: [5, 6, 7])
         if !statement.unpriced.isEmpty {
             text += "\nwithout a price, not in the total\n"
             text += Terminal.table(unpricedHeader, unpricedRows(statement), right: Set(3...8))
@@ -104,8 +127,8 @@ enum StatementText {
     /// Items, unpriced tokens and the total; `row` says which.
     static func csv(_ statement: MonthlyStatement, _ dialect: CSVText.Dialect) -> String {
         let names = [
-            "row", "tenant", "month", "timezone", "model", "role", "upstream_model", "price_id", "price_from", "kind",
-            "quantity", "unit_price_usd", "amount_usd",
+            "row", "tenant", "month", "timezone", "model", "role", "upstream_model", "price_id", "price_upstream",
+            "price_from", "kind", "quantity", "unit_price_usd", "amount_usd",
         ]
         func line(_ row: String, _ cells: [CSVText.Cell]) -> String {
             let head = [row, statement.tenant, statement.month, statement.zone].map(CSVText.Cell.text)
@@ -121,8 +144,10 @@ enum StatementText {
                 text += line(
                     "item",
                     service(priced.service) + [
-                        .number("\(priced.priceID)"), time(priced.priceFrom), .text(item.kind.rawValue),
-                        .number("\(item.quantity)"), dollars(Int128(item.unitPico)), dollars(item.amountPico),
+                        .number("\(priced.priceID)"),
+                        priced.priceUpstream.isEmpty ? .none : .text(priced.priceUpstream), time(priced.priceFrom),
+                        .text(item.kind.rawValue), .number("\(item.quantity)"), dollars(Int128(item.unitPico)),
+                        dollars(item.amountPico),
                     ])
             }
         }
@@ -135,10 +160,10 @@ enum StatementText {
             for (kind, count) in counts where count > 0 {
                 text += line(
                     "unpriced",
-                    service(unpriced.service) + [.none, .none, .text(kind), .number("\(count)"), .none, .none])
+                    service(unpriced.service) + [.none, .none, .none, .text(kind), .number("\(count)"), .none, .none])
             }
         }
-        let empty = [CSVText.Cell](repeating: .none, count: 8)
+        let empty = [CSVText.Cell](repeating: .none, count: 9)
         return text + line("total", empty + [dollars(statement.totalPico)])
     }
 

@@ -153,8 +153,10 @@ def test_csv_has_the_bill(ledger, options, separator, point):
 
 
 def check_table(rows, unpriced):
-    """Rows of cells as people read them: items with the title and the amount last, then the total."""
-    expected = [(TITLES[kind], f"{quantity:,}", Decimal(cost)) for line in LINES for kind, quantity, cost in line[3]]
+    """Rows of cells as people read them: items with the title and the amount last, then the total. Attempts are told
+    where they have a price."""
+    expected = [(TITLES[kind], f"{quantity:,}", Decimal(cost)) for line in LINES for kind, quantity, cost in line[3]
+                if line[2][kind] != "0"]
     assert [(row[-4], row[-3], Decimal(row[-1])) for row in rows[:-1]] == expected
     assert Decimal(rows[-1][-1]) == sum(Decimal(row[-1]) for row in rows[:-1]) == TOTAL
     for row, (model, counts) in zip(unpriced, UNPRICED):
@@ -210,6 +212,42 @@ def test_the_page_has_the_bill(ledger, tmp_path):
     facts, bill, unpriced = page.tables
     assert ["tenant"] == [row[0] for row in facts][:1]
     check_table(bill[1:], unpriced[1:])
+
+
+def test_models_have_subtotals_and_an_upstreams_own_price_stands_beside_the_model(postgres, tmp_path):
+    tool = installation(postgres, tmp_path / "one")
+    tool.tool("price", "set", "mini", "--upstream", "u", "--from", "2025-10-01", "--input", "1", "--output", "2")
+    path = tmp_path / "two.jsonl"
+    path.write_text("".join(json.dumps(request(day) | {"model": model}) + "\n" for day, model in ((1, "a"), (2, "b"))))
+    tool.tool("trace", "import", str(path), "--key", tool.key)
+    # Day 1 reads 1001 and writes 201: 1001 + 402 millionths. Day 2 reads 1002 and writes 202: 1002 + 404.
+    one, two, total = "0.001403000000", "0.001406000000", "0.002809000000"
+    rows = [line.split() for line in statement(tool, "text").splitlines()]
+    assert [row[-1] for row in rows if "subtotal" in row] == [one, two] and ["total", total] in rows
+    assert [row[0] for row in rows if "subtotal" in row] == ["a", "b"]
+    assert [row[:5] for row in rows if "mini" in row] == [[name, "slm", "mini", "at", "u"] for name in ("a", "b")]
+    items = list(csv.DictReader(io.StringIO(statement(tool, "csv"))))
+    assert [row["price_upstream"] for row in items] == ["u"] * (len(items) - 1) + [""]
+    # Day 1 has no cached tokens; CSV has the attempts, which have no price, too.
+    assert [row["kind"] for row in items[:-1]] == [
+        "uncached_input", "output", "attempts", "uncached_input", "cached_input", "output", "attempts"]
+    # No page break goes through a body: the total stands with the last line, whatever is printed.
+    bodies = statement(tool, "html").split("<h2>What was used</h2>")[1].split("</table>")[0].split("<tbody>")[1:]
+    assert len(bodies) == 2 and all(body.count("subtotal") == 1 for body in bodies)
+    assert [body.count('class="total"') for body in bodies] == [0, 1] and "mini at u" in bodies[1]
+
+
+def test_a_month_is_one_that_has_begun(ledger):
+    call = ("usage", "statement", "--tenant", "acme", "--month")
+    said = ledger.refused_tool(*call, "2999-01")
+    assert said.startswith("error: --month: 2999-01 has not begun in UTC; name one that has, such as last-month")
+    for word, offset in (("this-month", 0), ("last-month", 1)):
+        found = json.loads(ledger.tool(*call, word, "--format", "json"))
+        assert found["is_over"] == bool(offset)
+        today = datetime.datetime.now(datetime.UTC)
+        months = today.year * 12 + today.month - 1 - offset
+        # The month may end between the command and this line.
+        assert found["month"] in [f"{when // 12}-{when % 12 + 1:02}" for when in (months, months - 1)]
 
 
 def test_a_full_disk_is_told_and_a_link_stays_a_link(ledger, tmp_path):

@@ -166,9 +166,23 @@ import Testing
         // Both of September are in UTC's; the first alone is in Berlin's.
         #expect(try await statement(month: "2026-09").totalPico == 2 * 2_500_000)
         #expect(try await statement(month: "2026-09", zone: "Europe/Berlin").totalPico == 2_500_000)
-        let december = try await statement(month: "2026-12")
-        #expect(december.totalPico == 0)
-        #expect(!december.isOver)
+        // It is November 2.
+        let november = try await statement(month: "2026-11", zone: "Europe/Berlin")
+        #expect(november.totalPico == 2_500_000)
+        #expect(!november.isOver)
+    }
+
+    @Test func `a month can be named from today, in the tenant's zone`() async throws {
+        let last = try await statement(month: "last-month", zone: "Europe/Berlin")
+        #expect([last.month, last.from] == ["2026-10", "2026-10-01T00:00+02:00"])
+        #expect(last.totalPico == 18_772_500_000)
+        #expect(try await statement(month: "this-month").month == "2026-11")
+    }
+
+    @Test func `a month that has not begun is refused`() async throws {
+        let error = await #expect(throws: StoreError.self) { _ = try await statement(month: "2026-12") }
+        #expect(error?.code == .invalid)
+        #expect(error?.description == "month: 2026-12 has not begun in UTC; name one that has, such as last-month")
     }
 
     @Test func `a ledger that its prices do not explain makes no statement`() async throws {
@@ -259,10 +273,10 @@ import Testing
         #expect(PrunedMonths(starts: []).warning == nil)
     }
 
-    @Test(arguments: ["2026", "2026-13", "2026-1", "26-10", "2026-10-01", "october", "2026-00"])
+    @Test(arguments: ["2026", "2026-13", "2026-1", "26-10", "2026-10-01", "october", "2026-00", "today", "-7d"])
     func `what is no month is refused`(_ month: String) async throws {
         let error = await #expect(throws: StoreError.self) { _ = try await statement(month: month) }
-        #expect(error?.description == "month: must be a year and a month, such as 2026-10")
+        #expect(error?.description == "month: must be a year and a month, such as 2026-10, or this-month or last-month")
     }
 
     @Test func `budgets stand with the windows that began in the month`() async throws {
