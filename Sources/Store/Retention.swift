@@ -39,7 +39,6 @@ package struct RetentionStep: Sendable, Equatable {
     package let what: String
     /// The month, for what goes by months.
     package let month: Timestamp?
-    /// How many; of what is due by months an estimate.
     package let rows: Int
     package let outcome: Outcome
 
@@ -75,9 +74,11 @@ package struct Retention {
         var steps: [RetentionStep] = []
         if !isDryRun { try await dropDetached() }
         if let keep = settings.segments { steps += try await months(keep, isDryRun) }
-        if let keep = settings.payloads { steps += try await payloads(keep, isDryRun) }
-        if let keep = settings.deadLetters { steps += try await rows("dead_letters", keep, isDryRun) }
-        if let keep = settings.leaseEvents { steps += try await rows("lease_events", keep, isDryRun) }
+        // What would have gone with a month is not counted twice.
+        let gone = steps.filter { $0.outcome == .due && $0.what == "requests" }.map(\.month)
+        if let keep = settings.payloads { steps += try await payloads(keep, isDryRun, gone) }
+        if let keep = settings.deadLetters { steps += try await rows("dead_letters", keep, isDryRun, gone) }
+        if let keep = settings.leaseEvents { steps += try await rows("lease_events", keep, isDryRun, gone) }
         if !isDryRun { try await dropDetached() }
         return steps
     }
@@ -98,7 +99,7 @@ package struct Retention {
                 break
             }
             let row = try await single(
-                isDryRun ? Retention.estimateMonth : Retention.pruneMonth,
+                isDryRun ? Retention.countMonth : Retention.pruneMonth,
                 isDryRun ? [.timestamp(month)] : [.timestamp(month), .text(actor)])
             let counts = try reading { () throws(PostgresError) in
                 [
@@ -124,7 +125,9 @@ package struct Retention {
         return try reading { () throws(PostgresError) in try row.optionalTimestamp("month") }
     }
 
-    private func payloads(_ keep: Duration, _ isDryRun: Bool) async throws(StoreError) -> [RetentionStep] {
+    private func payloads(
+        _ keep: Duration, _ isDryRun: Bool, _ gone: [Timestamp?]
+    ) async throws(StoreError) -> [RetentionStep] {
         var steps: [RetentionStep] = []
         if !isDryRun {
             while true {
@@ -140,14 +143,17 @@ package struct Retention {
                 try await dropDetached()
             }
         }
-        return steps + (try await rows("payloads", keep, isDryRun))
+        return steps + (try await rows("payloads", keep, isDryRun, gone))
     }
 
     /// Rows in batches, so that no transaction is long; one step with their sum, none where there was nothing.
-    private func rows(_ what: String, _ keep: Duration, _ isDryRun: Bool) async throws(StoreError) -> [RetentionStep] {
+    private func rows(
+        _ what: String, _ keep: Duration, _ isDryRun: Bool, _ gone: [Timestamp?]
+    ) async throws(StoreError) -> [RetentionStep] {
         var sum = 0
         if isDryRun {
-            let row = try await single(Retention.countRows, [.text(what), .float8(seconds(keep))])
+            let row = try await single(
+                Retention.countRows, [.text(what), .float8(seconds(keep)), .timestamps(gone)])
             sum = try reading { () throws(PostgresError) in try row.int("rows") }
         } else {
             while true {
@@ -200,19 +206,33 @@ package struct Retention {
         SELECT requests, segments, charges, payloads FROM prune_month($1, $2)
         """
 
-    private static let estimateMonth: PostgresStatement = """
-        SELECT coalesce(sum(rows) FILTER (WHERE parent = 'requests'), 0)::int8 AS requests,
-            coalesce(sum(rows) FILTER (WHERE parent = 'segments'), 0)::int8 AS segments,
-            coalesce(sum(rows) FILTER (WHERE parent = 'charges'), 0)::int8 AS charges,
-            coalesce(sum(rows) FILTER (WHERE parent = 'payloads'), 0)::int8 AS payloads
-        FROM ledger_sizes WHERE month = $1
+    /// What a month's partitions hold; rows of it that lie in a DEFAULT partition stay there.
+    private static let countMonth: PostgresStatement = """
+        SELECT
+            (SELECT count(*) FROM requests t WHERE t.id >= m.low AND t.id < m.high
+                AND t.tableoid = to_regclass('requests' || m.suffix)) AS requests,
+            (SELECT count(*) FROM segments t WHERE t.request_id >= m.low AND t.request_id < m.high
+                AND t.tableoid = to_regclass('segments' || m.suffix)) AS segments,
+            (SELECT count(*) FROM charges t WHERE t.request_id >= m.low AND t.request_id < m.high
+                AND t.tableoid = to_regclass('charges' || m.suffix)) AS charges,
+            (SELECT count(*) FROM payloads t WHERE t.request_id >= m.low AND t.request_id < m.high
+                AND t.tableoid = to_regclass('payloads' || m.suffix)) AS payloads
+        FROM (SELECT to_char($1::timestamptz AT TIME ZONE 'UTC', '_YYYY_MM') AS suffix, uuid7_bound($1) AS low,
+            uuid7_bound(($1 AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC') AS high) m
         """
 
     private static let countRows: PostgresStatement = """
+        WITH gone AS MATERIALIZED (
+            SELECT uuid7_bound(m) AS low, uuid7_bound((m AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC') AS high
+            FROM unnest($3::timestamptz[]) m
+        )
         SELECT CASE $1::text
-            WHEN 'payloads' THEN (SELECT count(*) FROM payloads WHERE request_id < uuid7_bound(c.cut))
+            WHEN 'payloads' THEN (SELECT count(*) FROM payloads p WHERE p.request_id < uuid7_bound(c.cut)
+                AND (p.tableoid = 'payloads_default'::regclass
+                    OR NOT EXISTS (SELECT FROM gone g WHERE p.request_id >= g.low AND p.request_id < g.high)))
             WHEN 'dead_letters' THEN (SELECT count(*) FROM dead_letters d WHERE d.created_at < c.cut
-                AND NOT EXISTS (SELECT FROM charges h WHERE h.request_id = d.request_id))
+                AND NOT EXISTS (SELECT FROM charges h WHERE h.request_id = d.request_id
+                    AND NOT EXISTS (SELECT FROM gone g WHERE h.request_id >= g.low AND h.request_id < g.high)))
             ELSE (SELECT count(*) FROM lease_events e JOIN leases l ON l.id = e.lease_id
                 WHERE l.state <> 'open' AND l.closed_at < c.cut) END AS rows
         FROM (SELECT now() - $2 * interval '1 second' AS cut) c

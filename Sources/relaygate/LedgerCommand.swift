@@ -23,7 +23,7 @@ enum LedgerCommand {
                     month that a budget still needs is kept, and the months after it. What has no retention is kept.
                     """,
                 options: [
-                    .flag("dry-run", "only say what would go; rows of months are estimates"),
+                    .flag("dry-run", "only say what would go"),
                     ConfigurationOption.option, json,
                 ]),
         ])
@@ -119,8 +119,7 @@ enum RetentionText {
         let what = step.month.map { "\(step.what) of \($0.rfc3339.prefix(7))" } ?? step.what
         return switch step.outcome {
         case .pruned: "\(what): \(BudgetText.grouped(step.rows)) row(s) deleted"
-        case .due:
-            "\(what): \(step.month == nil ? "" : "about ")\(BudgetText.grouped(step.rows)) row(s) would be deleted"
+        case .due: "\(what): \(BudgetText.grouped(step.rows)) row(s) would be deleted"
         case .kept(let reason): "\(what): kept, and the months after it: \(reason)"
         }
     }
