@@ -24,8 +24,9 @@ struct ExplorationSums: Equatable {
     /// By target.
     private(set) var estimates: [OffPolicySums]
     private(set) var robust: [RobustSums]
-    /// Requests that took an action of the target, by target.
-    private(set) var matching: [Int]
+    private(set) var support: [ActionSupport]
+    /// Requests with a propensity and without a verdict.
+    private(set) var unjudged = 0
     private(set) var slm = ShadowSums()
     private(set) var llm = ShadowSums()
 
@@ -41,17 +42,20 @@ struct ExplorationSums: Equatable {
         self.targets = targets
         estimates = Array(repeating: OffPolicySums(clip: ExplorationSums.clip), count: targets.count)
         robust = Array(repeating: RobustSums(), count: targets.count)
-        matching = Array(repeating: 0, count: targets.count)
+        support = Array(repeating: ActionSupport(), count: targets.count)
     }
 
     mutating func add(_ replay: RequestReplay, scores: [String: Double?]) {
         let request = replay.request
-        guard let verdict = replay.verdict else { return }
-        let reward = Double(verdict) / Double(ReplayPlan.million)
-        func known(_ alone: LoggedAlone?) -> Double? { alone?.verdict.map { Double($0) / Double(ReplayPlan.million) } }
-        slm.add(outcome: known(request.slmOnly), inclusion: request.inclusionProbability)
-        llm.add(outcome: known(request.llmOnly), inclusion: request.inclusionProbability)
+        // What a shadow run earned is known whether or not somebody judged the log's answer.
+        slm.add(request.slmOnly, inclusion: request.inclusionProbability)
+        llm.add(request.llmOnly, inclusion: request.inclusionProbability)
         guard let propensity = request.propensity else { return }
+        guard let verdict = replay.verdict else {
+            unjudged += 1
+            return
+        }
+        let reward = Double(verdict) / Double(ReplayPlan.million)
         let writer = request.writer
         for (index, target) in targets.enumerated() {
             let share: Double
@@ -64,7 +68,7 @@ struct ExplorationSums: Equatable {
                 share = score >= threshold ? 1 : 0
             }
             let probability = writer == .llm ? share : writer == .slm ? 1 - share : 0
-            if probability > 0 { matching[index] += 1 }
+            support[index].add(target: share, writer: writer, propensity: propensity)
             estimates[index].add(OffPolicySample(reward: reward, propensity: propensity, target: probability))
             robust[index].add(reward: reward, weight: probability / propensity, target: share, writer: writer)
         }
@@ -74,8 +78,9 @@ struct ExplorationSums: Equatable {
         for index in estimates.indices {
             estimates[index].merge(other.estimates[index])
             robust[index].merge(other.robust[index])
-            matching[index] += other.matching[index]
+            support[index].merge(other.support[index])
         }
+        unjudged += other.unjudged
         slm.merge(other.slm)
         llm.merge(other.llm)
     }
@@ -83,13 +88,17 @@ struct ExplorationSums: Equatable {
     func encode(_ writer: inout PartialWriter) {
         for index in estimates.indices {
             let sums = estimates[index]
-            for value in [sums.count, sums.unsupported, sums.malformed, matching[index]] { writer.put(value) }
+            for value in [sums.count, sums.unsupported, sums.malformed] { writer.put(value) }
             writer.put(sums.maximumWeight.bitPattern)
             writer.put(sums.sums)
             robust[index].encode(&writer)
+            support[index].encode(&writer)
         }
+        writer.put(unjudged)
         for sums in [slm, llm] {
-            for value in [sums.population, sums.sampled, sums.malformed, sums.unstated] { writer.put(value) }
+            for value in [sums.population, sums.sampled, sums.unjudged, sums.malformed, sums.unstated] {
+                writer.put(value)
+            }
             writer.put([sums.weighted, sums.weights, sums.variance])
         }
     }
@@ -99,11 +108,12 @@ struct ExplorationSums: Equatable {
             estimates[index].count = try reader.int()
             estimates[index].unsupported = try reader.int()
             estimates[index].malformed = try reader.int()
-            matching[index] = try reader.int()
             estimates[index].maximumWeight = Double(bitPattern: try reader.word())
             estimates[index].sums = try reader.numbers(estimates[index].sums.count)
             robust[index] = try RobustSums(&reader)
+            support[index] = try ActionSupport(&reader)
         }
+        unjudged = try reader.int()
         slm = try ExplorationSums.shadow(&reader)
         llm = try ExplorationSums.shadow(&reader)
     }
@@ -112,10 +122,19 @@ struct ExplorationSums: Equatable {
         var sums = ShadowSums()
         sums.population = try reader.int()
         sums.sampled = try reader.int()
+        sums.unjudged = try reader.int()
         sums.malformed = try reader.int()
         sums.unstated = try reader.int()
         let values = try reader.numbers(3)
         (sums.weighted, sums.weights, sums.variance) = (values[0], values[1], values[2])
         return sums
+    }
+}
+
+extension ShadowSums {
+    fileprivate mutating func add(_ run: LoggedAlone?, inclusion: Double?) {
+        add(
+            outcome: run?.verdict.map { Double($0) / Double(ReplayPlan.million) }, inclusion: inclusion,
+            isUnjudged: run != nil && run?.verdict == nil)
     }
 }

@@ -33,8 +33,8 @@ enum MetricDefinitions {
                 + "the policy (Dudík et al. 2014)"),
         Report.Definition(
             "Horvitz-Thompson",
-            "Σ y/q / N over shadow runs; y: verdict; q: inclusion probability; N: requests with a verdict (Horvitz and "
-                + "Thompson 1952)"),
+            "Σ y/q / N over shadow runs; y: verdict; q: inclusion probability; N: all requests, judged or not (Horvitz "
+                + "and Thompson 1952)"),
         Report.Definition("Hájek", "Σ y/q / Σ 1/q over shadow runs (Hájek 1971)"),
     ]
     static let effectiveSample = Report.Definition(
@@ -43,6 +43,9 @@ enum MetricDefinitions {
             + "what was done / the logged propensity")
     static let largestWeight = Report.Definition(
         "largest weight", "the maximum of w: a request with a large one decides the estimate nearly alone")
+    static let meanWeight = Report.Definition(
+        "mean weight",
+        "Σ w / n: 1 on average where the propensities are right and every action of the policy could be drawn")
     static let pgr = Report.Definition("PGR", "(accuracy − SLM) / (LLM − SLM) (RouteLLM)")
     static let apgr = Report.Definition(
         "APGR", "(area − SLM's area) / (LLM's area − SLM's area) under accuracy against the LLM's share (RouteLLM)")

@@ -38,6 +38,8 @@ package struct OffPolicyEstimates: Sendable, Equatable {
     /// Kish's (Σ w)² / Σ w²: how many requests of equal weight would say as much.
     package let effectiveSampleSize: Double
     package let maximumWeight: Double
+    /// Σ w / n: 1 on average where propensities are right and every action of the target could be drawn.
+    package let meanWeight: Estimate
     package let count: Int
 
     package init(_ sums: OffPolicySums) throws(Refusal) {
@@ -53,6 +55,7 @@ package struct OffPolicyEstimates: Sendable, Equatable {
         }
         ips = mean(.weighted, .weightedSquared)
         doublyRobust = mean(.robust, .robustSquared)
+        meanWeight = mean(.weight, .weightSquared)
         let normalised = sums.sum(.weighted) / weight
         // Delta method: Σ w²(r − μ)² / (Σ w)².
         let spread =
@@ -76,6 +79,13 @@ package struct OffPolicyEstimates: Sendable, Equatable {
             warnings.append(
                 "one request has weight \(Decimals.text(maximumWeight, decimals: 1)), more than 1 % of all")
         }
+        // By chance three standard errors off in three of a thousand logs; sums are rounded in the last digits.
+        let distance = (meanWeight.value - 1).magnitude
+        if distance > 0.2 || distance > 3 * (meanWeight.standardError ?? 1) + 1e-9 {
+            warnings.append(
+                "the mean weight is \(Decimals.text(meanWeight.value, decimals: 4)), far from 1: the sample is small, "
+                    + "propensities are wrong, or the log lacks requests of some action")
+        }
         return warnings
     }
 }
@@ -88,6 +98,8 @@ package struct ShadowSums: Sendable, Equatable {
     /// All requests that could have been drawn.
     package internal(set) var population = 0
     package internal(set) var sampled = 0
+    /// Drawn requests whose outcome nobody judged; they are not among the sampled ones.
+    package internal(set) var unjudged = 0
     package internal(set) var malformed = 0
     /// Drawn requests whose probability nobody said.
     package internal(set) var unstated = 0
@@ -97,9 +109,11 @@ package struct ShadowSums: Sendable, Equatable {
 
     package init() {}
 
-    /// Adds a request; `outcome` is nil for one that was not drawn. Probabilities below 2^-20 are malformed.
-    package mutating func add(outcome: Double?, inclusion: Double?) {
+    /// Adds a request; `outcome` is nil for one that was not drawn, or not judged. Probabilities below 2^-20 are
+    /// malformed.
+    package mutating func add(outcome: Double?, inclusion: Double?, isUnjudged: Bool = false) {
         population += 1
+        if isUnjudged { unjudged += 1 }
         guard let outcome else { return }
         sampled += 1
         guard let inclusion else {
@@ -122,6 +136,7 @@ package struct ShadowSums: Sendable, Equatable {
     package mutating func merge(_ other: ShadowSums) {
         population += other.population
         sampled += other.sampled
+        unjudged += other.unjudged
         malformed += other.malformed
         unstated += other.unstated
         weighted = OffPolicySums.saturated(weighted, other.weighted)
@@ -135,8 +150,8 @@ package struct ShadowSums: Sendable, Equatable {
         if malformed > 0 { return "inclusion_probability is below 2^-20 in \(malformed) of \(sampled) shadow runs" }
         if sampled > 0, sampled < population, weights == Int128(sampled) * Int128(Self.unit) {
             return
-                "inclusion_probability is 1 in every shadow run, yet \(population - sampled) of \(population) judged "
-                + "requests have no verdict of one"
+                "inclusion_probability is 1 in every shadow run, yet \(population - sampled) of \(population) requests "
+                + "have no verdict of one"
         }
         return nil
     }

@@ -50,7 +50,7 @@ extension TraceSimulation {
         guard let rows = sections.first(where: { $0.name == "off_policy" })?.table?.rows else { return [] }
         return MetricDefinitions.estimators.filter { word in
             rows.contains { $0.count > 1 && $0[1] == .text(word.term) }
-        } + [MetricDefinitions.effectiveSample, MetricDefinitions.largestWeight]
+        } + [MetricDefinitions.effectiveSample, MetricDefinitions.largestWeight, MetricDefinitions.meanWeight]
     }
 }
 

@@ -12,6 +12,7 @@ extension TraceSimulation {
         if unscored > 0 {
             report.exclusions.append(Report.Exclusion("without a score of a threshold", requests: unscored))
         }
+        report.exclusions += explorationExclusions
         report.warnings = warnings(answers, sums)
         report.sections = [
             replayableSection(answers), policySection(answers, intervals), costSection(answers, sums),

@@ -70,8 +70,6 @@ extension TraceSimulation {
     /// What comparisons of policies do not say.
     private func comparisonWarnings(_ answers: [PolicyAnswer], _ sums: GroupSums) -> [String] {
         var warnings: [String] = []
-        let isExplored =
-            exploration.estimates.contains { $0.count > 0 } || exploration.slm.sampled + exploration.llm.sampled > 0
         let isUnknown =
             !plan.scenario.hasUsualPolicies
             && answers.contains { $0.totals.map { $0.replayable < $0.requests } ?? true }

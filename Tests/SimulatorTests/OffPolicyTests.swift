@@ -170,7 +170,7 @@ import Testing
         certain.add(outcome: 1, inclusion: 1)
         #expect(certain.horvitzThompson?.value == 1)
         certain.add(outcome: nil, inclusion: nil)
-        #expect(certain.refusal?.contains("1 of 2 judged requests") == true)
+        #expect(certain.refusal?.contains("1 of 2 requests") == true)
         #expect(certain.horvitzThompson == nil && certain.hajek == nil)
         var simulation = try TraceSimulation(Scenario(title: "shadow runs"))
         var request = try #require(ScriptedTrace.requests(20, seed: 1).first { !$0.verdicts.isEmpty })
