@@ -41,7 +41,8 @@ extension PairContext {
         if counts.llmOnly == counts.slmOnly {
             warnings.append("both models are right equally often: p*, PGR, APGR and CPT are undefined")
         } else if counts.llmOnly < counts.slmOnly {
-            warnings.append("the SLM is right more often than the LLM: shares of the gap are of a loss")
+            warnings.append(
+                "the SLM is right more often than the LLM: shares of the gap are of a loss, and CPT is undefined")
         }
         return warnings
     }

@@ -4,6 +4,9 @@
 /// Shares outside 0 to 1 are results and are never clamped: no random router is so good, or so bad.
 package enum PerformanceMatch: Sendable, Equatable {
     case matched(Number)
+    /// No more often right than the SLM alone, the better model; holds p*, the share that a router gives the worse one.
+    /// Giving it less of that is no reduction.
+    case matchedByLoss(Number)
     /// More often right than the better model alone; holds p*, which is above 1 when that is the LLM.
     case aboveLLM(Number)
     /// Less often right than the worse model alone; holds p*, which is below 0 when that is the SLM.
@@ -17,19 +20,22 @@ package enum PerformanceMatch: Sendable, Equatable {
             return
         }
         let (worse, better) = slm < llm ? (slm, llm) : (llm, slm)
-        self = accuracy > better ? .aboveLLM(share) : accuracy < worse ? .belowSLM(share) : .matched(share)
+        self =
+            accuracy > better
+            ? .aboveLLM(share)
+            : accuracy < worse ? .belowSLM(share) : slm < llm ? .matched(share) : .matchedByLoss(share)
     }
 
     /// p*, wherever it lies; nil when it is undefined.
     package var share: Number? {
         switch self {
-        case .matched(let share), .aboveLLM(let share), .belowSLM(let share): share
+        case .matched(let share), .matchedByLoss(let share), .aboveLLM(let share), .belowSLM(let share): share
         case .undefined: nil
         }
     }
 
-    /// 1 − share of the LLM / p*: what the policy saves against the matched router. Nil without a matched router, or
-    /// with one that sends nothing.
+    /// 1 − share of the LLM / p*: what the policy saves against the matched router. Nil without a matched router, with
+    /// one that sends nothing, and where the LLM is the worse model.
     package func reduction(llmShare: Number) -> Number? {
         guard case .matched(let share) = self, let part = llmShare.divided(by: share) else { return nil }
         return .one - part
@@ -39,6 +45,7 @@ package enum PerformanceMatch: Sendable, Equatable {
     package var status: String {
         switch self {
         case .matched: "ok"
+        case .matchedByLoss: "llm_worse"
         case .aboveLLM: "no_solution_above_llm"
         case .belowSLM: "no_solution_below_slm"
         case .undefined: "undefined_equal_models"

@@ -39,13 +39,14 @@ package struct QualityCurve: Sendable, Equatable {
         (area - slm * width).divided(by: (llm - slm) * width)
     }
 
-    /// CPT (RouteLLM): the least cost at which the curve reaches slm + part · (llm − slm); nil when it never does.
+    /// CPT (RouteLLM): the least cost at which the curve reaches slm + part · (llm − slm); nil when it never does, and
+    /// when the LLM is not the better model: then there is no gap to recover.
     ///
     /// The first crossing is taken. Interpolating accuracies as `np.interp` does needs a rising curve and is silently
     /// wrong on others.
     package func costOfGapRecovered(_ part: Number, slm: Number, llm: Number) -> Number? {
         let target = slm + part * (llm - slm)
-        guard let first = points.first else { return nil }
+        guard slm < llm, let first = points.first else { return nil }
         if first.accuracy >= target { return first.cost }
         for (from, to) in zip(points, points.dropFirst()) where to.accuracy >= target {
             guard let part = (target - from.accuracy).divided(by: to.accuracy - from.accuracy) else { continue }

@@ -22,6 +22,7 @@ extension Table.Cell {
     static func status(_ match: PerformanceMatch) -> Table.Cell {
         switch match {
         case .matched: .text("matched")
+        case .matchedByLoss: .text("matched; the LLM is the worse model")
         case .aboveLLM: .text("above the LLM: no solution")
         case .belowSLM: .text("below the SLM: no solution")
         case .undefined: .text("undefined: the models are equal")

@@ -64,7 +64,7 @@ extension PerformanceMatch {
     var hasNoSolution: Bool {
         switch self {
         case .aboveLLM, .belowSLM: true
-        case .matched, .undefined: false
+        case .matched, .matchedByLoss, .undefined: false
         }
     }
 }

@@ -59,6 +59,7 @@ import Testing
         #expect(match(50, 40, 60) == .matched(.ratio(1, 2)))
         #expect(match(60, 40, 60) == .matched(.one))
         #expect(match(40, 40, 60) == .matched(.zero))
+        #expect(match(50, 60, 40) == .matchedByLoss(.ratio(1, 2)))
         #expect(match(70, 40, 60) == .aboveLLM(.ratio(3, 2)))
         #expect(match(30, 40, 60) == .belowSLM(.ratio(-1, 2)))
         #expect(match(50, 50, 50) == .undefined)

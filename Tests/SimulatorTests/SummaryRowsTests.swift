@@ -25,6 +25,15 @@ import Testing
         #expect(shares.rows[0].comparison.reduction == relay.reduction)
     }
 
+    /// p* = (0.55 − 0.6) / (0.5 − 0.6): a router that gives the worse model less than a half saves nothing.
+    @Test func `against a worse LLM there is no reduction`() throws {
+        let rows = try SummaryRows(
+            csv: "system,accuracy,slm_accuracy,llm_accuracy,call_ratio\nx,0.55,0.6,0.5,0.03\n".utf8)
+        #expect(rows.rows[0].comparison.match.share == .ratio(1, 2))
+        #expect(rows.rows[0].comparison.match.status == "llm_worse")
+        #expect(rows.rows[0].comparison.reduction == nil)
+    }
+
     @Test(
         arguments: [
             ("", nil, "the file is empty"),
