@@ -35,6 +35,8 @@ package enum LedgerEvent: Sendable, Equatable {
     case spoolFailed(String)
     /// A file of the spool was set aside because the disk has changed so many bytes of it; what is whole was taken.
     case spoolDamaged(file: String, bytes: Int)
+    /// The tables refuse a record; it lies in the dead letters.
+    case buried(UUID7, sqlState: String)
     /// All records of a file of the spool, so many, are in the database.
     case replayed(Int)
 }

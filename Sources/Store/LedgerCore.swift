@@ -196,7 +196,7 @@ final class LedgerCore: @unchecked Sendable {
     }
 
     /// Class 22 is bad data, 23 a violated constraint, 54 a value too large: sending it again would not help.
-    private static func isDataError(_ error: PostgresError) -> Bool {
+    static func isDataError(_ error: PostgresError) -> Bool {
         ["22", "23", "54"].contains(error.sqlStateClass)
     }
 
@@ -224,6 +224,7 @@ final class LedgerCore: @unchecked Sendable {
             case .success:
                 failures = 0
                 inbox.count { $0.deadLetters += 1 }
+                configuration.onEvent(.buried(entry.record.id, sqlState: reason.sqlState ?? ""))
                 finish(batch, .deadLettered)
             case .failure(let error):
                 if charges, error.code == .server, LedgerCore.isDataError(error) {

@@ -58,7 +58,8 @@ package struct LedgerStatus: Sendable, Equatable {
             complaints.append("there is no partition for next month; a running gateway, or an import, makes it")
         }
         if deadLetters > 0 {
-            complaints.append("\(deadLetters) record(s) were refused by the tables: see dead_letters")
+            complaints.append(
+                "\(deadLetters) record(s) were refused by the tables: see `relaygate ledger dead-letters list`")
         }
         if let usageFailing {
             complaints.append(

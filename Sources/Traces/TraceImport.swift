@@ -183,6 +183,7 @@ package final class TraceImport {
         let done = results.withLock { $0 }
         var written: [TraceLine] = []
         for (number, line) in lines {
+            let id = line.request.id
             switch done[number] {
             case .committed:
                 counts.written += 1
@@ -190,7 +191,9 @@ package final class TraceImport {
                 written.append(line)
             case .deadLettered:
                 faults.append(
-                    TraceFault(nil, "was refused by the database; see its row in dead_letters", line: number))
+                    TraceFault(
+                        nil, "was refused by the database; see: relaygate ledger dead-letters show \(id)", line: number)
+                )
             case .stopped, .spooled, nil:
                 throw StoreError(.unavailable, "the ledger was stopped before line \(number) was written")
             }

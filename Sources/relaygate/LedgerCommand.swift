@@ -10,7 +10,7 @@ enum LedgerCommand {
     private static let json = Option.flag("json", "print JSON")
 
     static let command = Arguments.Command(
-        "ledger", "show how full the ledger is, and prune it",
+        "ledger", "show how full the ledger is, prune it, and see to what it refused",
         subcommands: [
             Command(
                 "status", "show sizes by table and month, and what needs a person",
@@ -26,9 +26,11 @@ enum LedgerCommand {
                     .flag("dry-run", "only say what would go"),
                     ConfigurationOption.option, json,
                 ]),
+            DeadLetterCommand.command,
         ])
 
     static func run(_ arguments: ParsedArguments) throws(CommandExit) {
+        if arguments.path.contains("dead-letters") { return try DeadLetterCommand.run(arguments) }
         switch arguments.path.last {
         case "prune": try prune(arguments)
         default: try status(arguments)

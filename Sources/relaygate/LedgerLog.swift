@@ -1,3 +1,4 @@
+internal import Accounting
 internal import Arguments
 internal import Configuration
 internal import Store
@@ -27,6 +28,10 @@ enum LedgerLog {
             logger.error(
                 "a file of the spool is damaged and was set aside; what is whole of it was written",
                 ["file": .string(file), "bytes": .integer(bytes)])
+        case .buried(let request, let sqlState):
+            logger.error(
+                "the tables refused a request; see: relaygate ledger dead-letters",
+                ["id": .string(request.description), "sqlstate": .string(sqlState)])
         case .replayed(let records): logger.info("spooled requests are in the ledger", ["requests": .integer(records)])
         }
     }

@@ -104,7 +104,17 @@ enum TraceCommand {
 
     private static func show(_ arguments: ParsedArguments, _ connection: String) throws(CommandExit) {
         let id = arguments.positional("id") ?? ""
-        let trace = try Database.use(connection) { try await TraceReader($0).show(id) }
+        let trace = try Database.use(connection) { (database) async throws -> Trace in
+            do {
+                return try await TraceReader(database).show(id)
+            } catch let error as StoreError where error.code == .notFound {
+                guard try await DeadLetters.has(id, in: database) else { throw error }
+                throw StoreError(
+                    .notFound,
+                    "request \(id) lies in the dead letters, because the tables refused it; see: relaygate ledger "
+                        + "dead-letters show \(id)")
+            }
+        }
         if arguments.flag("json") { return Terminal.line(trace.json) }
         Terminal.write(TraceText.summary(trace) + "\n" + TraceText.segments(trace))
     }

@@ -49,10 +49,10 @@ enum UsageCommand {
         let query = try query(arguments)
         let top = arguments.integer("top")
         let dialect = try dialect(arguments)
-        var (report, unmatched) = try read(arguments) { database, _ in
+        var (report, unmatched, deadLetters) = try read(arguments) { database, _ in
             let reader = UsageReader(database, now: Clock.now)
             let report = try await reader.report(query)
-            return (report, try await reader.unmatched(query, report))
+            return (report, try await reader.unmatched(query, report), try await reader.deadLetters(query))
         }
         let emptyTags = report.emptyTags
         if let top { report.keep(top: top) }
@@ -64,11 +64,20 @@ enum UsageCommand {
         case .jsonl: for line in report.jsonLines { Terminal.line(line) }
         }
         for filter in unmatched { Terminal.note(Terminal.oneLine(filter.note)) }
+        tell(deadLetters: deadLetters)
         for name in emptyTags {
             Terminal.note(
                 "no row has a value of \(Terminal.oneLine(name)): no request in this report has the tag, or its tenant "
                     + "does not keep it (`relaygate tenant tags`)")
         }
+    }
+
+    /// What is in no report.
+    static func tell(deadLetters: Int) {
+        guard deadLetters > 0 else { return }
+        Terminal.write(
+            "note: \(deadLetters) request(s) of this range lie in the dead letters and are not in these numbers; see "
+                + "`relaygate ledger dead-letters list`\n", to: STDERR_FILENO)
     }
 
     static func dialect(_ arguments: ParsedArguments) throws(CommandExit) -> CSVText.Dialect {
