@@ -32,10 +32,12 @@ enum StatementCommand {
         } catch {
             throw .badUsage("--\(error.parameter): \(error.reason)")
         }
-        let statement = try UsageCommand.read(arguments) { database, source in
-            try await StatementReader(database, now: Clock.now)
+        let (statement, missing) = try UsageCommand.read(arguments) { database, source in
+            let statement = try await StatementReader(database, now: Clock.now)
                 .statement(tenant: tenant, month: month, zone: zone, source: source.name)
+            return (statement, try await deadLetters(of: statement, in: database))
         }
+        UsageCommand.tell(deadLetters: missing)
         let text =
             switch arguments.text("format") {
             case "csv": StatementText.csv(statement, dialect)
@@ -45,6 +47,16 @@ enum StatementCommand {
             }
         guard let path = arguments.text("output") else { return Terminal.write(text) }
         try write(text, to: path)
+    }
+
+    private static func deadLetters(
+        of statement: MonthlyStatement, in database: any PostgresDatabase
+    ) async throws(StoreError) -> Int {
+        guard let first = Timestamp(rfc3339: statement.month + "-01") else { return 0 }
+        var query = UsageQuery(
+            dimensions: [], from: .clock(first), to: .clock(first.month(ago: -1)), zone: statement.zone)
+        query.filters[.tenant] = [statement.tenant]
+        return try await UsageReader(database, now: Clock.now).deadLetters(query)
     }
 
     /// Puts a file in the place of an older one when it is whole. What is no file, such as a device or a link, is

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 
 import pytest
 
@@ -49,6 +50,10 @@ def test_a_refused_record_is_told_of_and_written_once(stack):
     for options, notes in (([], 1), (["--tenant", "acme"], 1), (["--tenant", "globex"], 0),
                            (["--from", "2025-01-01", "--to", "2025-02-01"], 0)):
         done = call(stack, "usage", *options)
+        assert done.returncode == 0 and done.stderr.count("note: 1 request(s) of this range lie in the dead letters") == notes
+    month = time.strftime("%Y-%m", time.gmtime())
+    for tenant, notes in (("acme", 1), ("globex", 0)):
+        done = call(stack, "usage", "statement", "--tenant", tenant, "--month", month)
         assert done.returncode == 0 and done.stderr.count("note: 1 request(s) of this range lie in the dead letters") == notes
     # Its budget was charged when it was refused, and is not charged again.
     used = wait_for(lambda: settled(stack)["used"], 10)
