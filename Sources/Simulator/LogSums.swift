@@ -14,6 +14,10 @@ struct LogSums: Equatable {
     var empty: Int128 = 0
     /// Requests with at least one token of the LLM.
     var shared: Int128 = 0
+    /// Segments of which more prompt tokens came from a cache, or were written to it, than were read.
+    var overcached: Int128 = 0
+    /// Segments that ended with a word of their server's own.
+    var otherEnds: Int128 = 0
     var calls = [Int128](repeating: 0, count: LogSums.positions)
     var callTokens = [Int128](repeating: 0, count: LogSums.positions)
 
@@ -25,6 +29,10 @@ struct LogSums: Equatable {
         var visible: [Int: Int] = [:]
         for (index, segment) in request.segments.enumerated() {
             commandTokens += Int128(segment.commandTokens)
+            if segment.finish == .other { otherEnds += 1 }
+            if let input = segment.inputTokens, max(segment.cachedTokens ?? 0, segment.cacheWriteTokens ?? 0) > input {
+                overcached += 1
+            }
             generated += segment.tokens
             if segment.role == .llm { written += segment.tokens }
             visible[segment.choice, default: 0] += segment.visibleTokens
@@ -56,7 +64,8 @@ struct LogSums: Equatable {
     }
 
     private var values: [Int128] {
-        [promptTokens, commandTokens, visibleTokens, requestedShare, empty, shared] + calls + callTokens
+        [promptTokens, commandTokens, visibleTokens, requestedShare, empty, shared, overcached, otherEnds] + calls
+            + callTokens
     }
 
     mutating func merge(_ other: LogSums) { take(zip(values, other.values).map(+)) }
@@ -64,8 +73,9 @@ struct LogSums: Equatable {
     private mutating func take(_ values: [Int128]) {
         (promptTokens, commandTokens, visibleTokens) = (values[0], values[1], values[2])
         (requestedShare, empty, shared) = (values[3], values[4], values[5])
-        calls = Array(values[6..<6 + LogSums.positions])
-        callTokens = Array(values[(6 + LogSums.positions)...])
+        (overcached, otherEnds) = (values[6], values[7])
+        calls = Array(values[8..<8 + LogSums.positions])
+        callTokens = Array(values[(8 + LogSums.positions)...])
     }
 
     func encode(_ writer: inout PartialWriter) { writer.put(values) }

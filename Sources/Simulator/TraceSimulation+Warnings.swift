@@ -35,9 +35,26 @@ extension TraceSimulation {
         }
     }
 
+    /// What segments say that cannot be so, or that the format has no word for.
+    private var segmentWarnings: [String] {
+        var warnings: [String] = []
+        if log.overcached > 0 {
+            warnings.append(
+                "\(log.overcached) segments have more prompt tokens of a cache (cached_input_tokens, cache_write_tokens) "
+                    + "than they read (input_tokens), as some servers report them: no more than were read are priced so"
+            )
+        }
+        if log.otherEnds > 0 {
+            warnings.append(
+                "\(log.otherEnds) segments have a finish that is no word of the trace format; it is taken for a reason of "
+                    + "the server's own, such as content_filter")
+        }
+        return warnings
+    }
+
     /// What the data lack.
     private func coverageWarnings(_ sums: GroupSums) -> [String] {
-        var warnings: [String] = []
+        var warnings = segmentWarnings
         let requests = seen - outside
         if requests > 0, judged < requests {
             warnings.append(

@@ -22,13 +22,21 @@ struct SegmentReader {
         for member in item.children {
             if let rule = take(member, &names) { return ("." + member.key, rule) }
         }
-        guard found != SegmentReader.everything else { return nil }
+        guard found != SegmentReader.everything else {
+            guard segment.commandTokens <= segment.tokens else {
+                return (
+                    ".command_tokens",
+                    "is \(segment.commandTokens), the segment has \(segment.tokens) tokens, which include those of commands"
+                )
+            }
+            return nil
+        }
         let missing = SegmentReader.names.indices.first { found >> $0 & 1 == 0 } ?? 0
         return (".\(SegmentReader.names[missing])", "is missing")
     }
 
     private static let countRule = "must be a whole number from 0 to \(LoggedRequest.tokenLimit)"
-    private static let optionalRule = "must be a whole number from 0, or null"
+    private static let optionalRule = "must be a whole number from 0 to \(TraceObject.countLimit), or null"
     private static let timeRule = "must be a number of milliseconds"
 
     /// Returns what the member must be, when it is not that.
@@ -69,7 +77,7 @@ struct SegmentReader {
         if member.hasKey("ms") { return takeTime(member) { $0.durationMicroseconds = $1 } }
         guard member.hasKey("cost_pico") else { return nil }
         if member.isNull { return "" }
-        guard let cost = member.int, cost >= 0 else { return SegmentReader.optionalRule }
+        guard let cost = member.int, cost >= 0 else { return "must be a whole number of pico-dollars from 0, or null" }
         segment.costPico = cost
         return ""
     }
@@ -87,8 +95,11 @@ struct SegmentReader {
 
     private mutating func takeOptional(_ value: JSON, _ set: (inout LoggedSegment, Int) -> Void) -> String {
         if value.isNull { return "" }
-        // An n may have any number of digits; what is above the limit means the same as the limit.
-        guard let count = value.int, count >= 0 else { return SegmentReader.optionalRule }
+        // What is above the limit of a replay means the same as the limit, as in the ledger; what is above the ledger's
+        // was never in it.
+        guard let count = value.int, (0...TraceObject.countLimit).contains(count) else {
+            return SegmentReader.optionalRule
+        }
         set(&segment, min(count, LoggedRequest.tokenLimit))
         return ""
     }

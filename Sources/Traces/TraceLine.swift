@@ -143,6 +143,12 @@ package struct TraceLine: Sendable {
             firstTokenMicroseconds: try item.optionalMicroseconds("first_token_ms"),
             durationMicroseconds: try item.microseconds("ms"), error: try item.optionalText("error"))
         segment.cacheWriteTokens = try item.optionalCount("cache_write_tokens")
+        guard segment.commandTokens <= segment.generatedTokens else {
+            throw TraceFault(
+                item.name("command_tokens"),
+                "is \(segment.commandTokens), the segment has \(segment.generatedTokens) tokens, which include those of "
+                    + "commands")
+        }
         return segment
     }
 

@@ -104,6 +104,18 @@ import Testing
         Self.expect(try Self.warnings(shadow, Self.policies(.llmOnly)), "1 requests with known answers of both models")
     }
 
+    @Test func `segments that say what cannot be so`() throws {
+        Self.expect(
+            try Self.warnings(
+                Self.requests { index, request in
+                    if index < 2 { request.segments[0].cachedTokens = 6 }
+                    if index == 2 { request.segments[0].cacheWriteTokens = 6 }
+                    if index == 3 { request.segments[0].cachedTokens = 5 }
+                    if index == 4 { request.segments[0].finish = LoggedSegment.Finish("turn_limit") }
+                }), "3 segments have more prompt tokens of a cache",
+            "1 segments have a finish that is no word of the trace format")
+    }
+
     @Test func `verdicts that are missing`() throws {
         Self.expect(
             try Self.warnings(Self.requests { if $0 == 7 { $1.verdicts = [] } }),

@@ -119,6 +119,14 @@ import Wire
         Contradiction(
             line: told(attempts, #""llm_tokens":100"#), member: "llm_tokens", said: "is 100, its segments have 103"),
         Contradiction(
+            line: line().replacing(#""command_tokens":8"#, with: #""command_tokens":49"#),
+            member: "segments[0].command_tokens",
+            said: "is 49, the segment has 48 tokens, which include those of commands"),
+        Contradiction(
+            line: line().replacing(#""input_tokens":160"#, with: #""input_tokens":9000000000000001"#),
+            member: "segments[1].input_tokens",
+            said: "must be a whole number from 0 to 9000000000000000, or null"),
+        Contradiction(
             line: told(attempts, #""calls":2"#), member: "calls",
             said: "is 2, its segments have 1 that were served"),
         Contradiction(
@@ -150,6 +158,19 @@ import Wire
             id: UUID7(high: 0, low: 0), tenant: "t", model: "m", policy: "relay",
             arrived: Timestamp(microseconds: 0), choices: 3, promptTokens: 1, segments: [first, called, other])
         #expect(request.servedCalls == 2)
+    }
+
+    /// A server may send more than was granted, say that more came from its cache than it read, and end for a reason
+    /// of its own: an export has it, so it is read.
+    @Test func `what servers report is taken as the ledger takes it`() throws {
+        let line = Self.line().replacing(#""granted":100"#, with: #""granted":90"#)
+            .replacing(#""cached_input_tokens":112"#, with: #""cached_input_tokens":9000000000000000"#)
+            .replacing(#""finish":"length""#, with: #""finish":"content_filter""#)
+            .replacing(#""command_tokens":8"#, with: #""command_tokens":48"#)
+        let segments = try Self.read(line).segments
+        #expect(segments[0].commandTokens == 48)
+        #expect(segments[1].granted == 90 && segments[1].tokens == 100 && segments[1].finish == .other)
+        #expect(segments[1].cachedTokens == LoggedRequest.tokenLimit)
     }
 
     // MARK: Several threads

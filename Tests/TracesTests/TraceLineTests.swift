@@ -94,6 +94,10 @@ enum SampleLine {
             "segments[1].upstream must have at"
         ),
         (#""role":"llm""#, #""role":"xlm""#, "segments[1].role must be slm or llm"),
+        (
+            #""command_tokens":8,"fin"#, #""command_tokens":49,"fin"#,
+            "segments[0].command_tokens is 49, the segment has 48"
+        ),
         (#""seq":2"#, #""seq":3"#, "segments[2].seq leaves a gap"),
         (#""seq":2"#, #""seq":1"#, "segments[2] has the choice, seq and attempt of an earlier segment"),
         (#""source":"estimated""#, #""source":"guessed""#, "segments[2].source must be reported or"),
