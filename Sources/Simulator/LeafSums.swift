@@ -79,6 +79,9 @@ struct GroupSums: Equatable {
         paired = all
     }
 
+    /// Whether the answers of both models alone are known of a request with a verdict.
+    var hasPairs: Bool { paired[ReplayPlan.slmOnly].requests > 0 }
+
     mutating func merge(_ other: GroupSums) {
         for index in all.indices {
             all[index].merge(other.all[index])

@@ -51,7 +51,7 @@ extension TraceSimulation {
         case .randomRouterAtCost(let quantity):
             answer.note = "matched: \(quantity.rawValue)"
             guard let share = matchedShare(quantity, sums) else {
-                answer.note += "; no share has it"
+                answer.note += "; \(unmatchedReason(quantity, sums))"
                 return answer
             }
             route(&answer, share, sums)
@@ -82,7 +82,7 @@ extension TraceSimulation {
     private func route(_ answer: inout PolicyAnswer, _ share: Number, _ sums: GroupSums) {
         answer.isPaired = true
         answer.share = share
-        guard paired > 0 else {
+        guard sums.hasPairs else {
             answer.note = [answer.note, TraceSimulation.noPairs].filter { !$0.isEmpty }.joined(separator: "; ")
             return
         }
@@ -129,6 +129,25 @@ extension TraceSimulation {
 
     // MARK: Matching
 
+    /// Why no share of requests to the LLM spends what the log did.
+    private func unmatchedReason(_ quantity: MatchedQuantity, _ sums: GroupSums) -> String {
+        guard sums.hasPairs else { return TraceSimulation.noPairs }
+        let isOfCosts = [.billedTokens, .money, .activatedParameters].contains(quantity)
+        guard let index = plan.tables.firstIndex(where: { $0.matches(quantity) }) else {
+            return isOfCosts ? "nothing counts it: \(quantity.remedy)" : "no share has it: \(quantity.remedy)"
+        }
+        let name = plan.tables[index].model.name
+        let parts = [ReplayPlan.asLogged, ReplayPlan.slmOnly, ReplayPlan.llmOnly].map {
+            totals($0, sums, paired: true)
+        }
+        let unpriced = parts.map { $0.unpriced[index] }.max() ?? 0
+        if unpriced > 0 { return "\(name): \(unpricedReason(unpriced, index))" }
+        guard parts.allSatisfy({ $0[cost: index].exact != nil }) else {
+            return "\(name) is not exact: \(ReplayLeaf.unknownCache)"
+        }
+        return "no share has it: both models alone cost the same (\(name))"
+    }
+
     /// How often a policy is right, against random routers, on the requests whose answers by both models are known.
     func match(_ policy: PolicyTotals, _ sums: GroupSums) -> PerformanceMatch? {
         guard let accuracy = policy.accuracy?.exact,
@@ -144,7 +163,7 @@ extension TraceSimulation {
     }
 
     func matchedShare(_ quantity: MatchedQuantity, _ policy: PolicyTotals, _ sums: GroupSums) -> Number? {
-        guard paired > 0 else { return nil }
+        guard sums.hasPairs else { return nil }
         let slm = totals(ReplayPlan.slmOnly, sums, paired: true)
         let llm = totals(ReplayPlan.llmOnly, sums, paired: true)
         func share(_ range: (PolicyTotals) -> PolicyTotals.Range) -> Number? {
@@ -171,6 +190,20 @@ extension TraceSimulation {
     }
 }
 
+extension MatchedQuantity {
+    /// What to give, or what is missing, where no share of requests matches it.
+    fileprivate var remedy: String {
+        switch self {
+        case .llmTokens: "the log, or one of the models alone, generated nothing"
+        case .generatedTokens: "both models alone generated the same"
+        case .requests: "no request asked a model"
+        case .billedTokens: "give a cost model with the basis billed_tokens"
+        case .money: "give prices: --price slm=IN/OUT and --price llm=IN/OUT, or a cost model with the basis prices"
+        case .activatedParameters: "give --parameters SLM/LLM, or a cost model with the basis parameters"
+        }
+    }
+}
+
 extension CostTable {
     /// Whether this is what is matched by a quantity.
     func matches(_ quantity: MatchedQuantity) -> Bool {
@@ -182,10 +215,12 @@ extension CostTable {
 }
 
 extension ReplayLeaf {
+    static let unknownCache = "a server did not say how much came from its cache"
+
     /// Why its numbers are not exact, where they are not.
     var reason: String {
         switch self {
-        case .asLogged: "a server did not say how much came from its cache"
+        case .asLogged: ReplayLeaf.unknownCache
         case .slmOnly, .llmOnly: "the answer of this model alone was not run for all requests"
         case .change(.callTokens): "what follows a call that is cut was never written"
         case .change(.calls): "what the SLM writes instead of a call that is forbidden was never written"

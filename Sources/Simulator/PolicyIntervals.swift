@@ -45,6 +45,25 @@ struct PolicyIntervals {
         bootstrap.interval(sums: sums, width: width, of: what) { PolicyIntervals.accuracy($0, part, true) }
     }
 
+    /// What intervals beside random routers leave out.
+    func matchedNotes(_ quantity: MatchedQuantity) -> [String] {
+        guard bootstrap.replicates > 0, absence == nil else { return [] }
+        let isOfTokens = quantity == .llmTokens || quantity == .generatedTokens
+        return [
+            "Intervals draw requests as those of accuracies do; one of p* or of the reduction is left out where it does "
+                + "not exist in more than one draw of a hundred."
+                + (isOfTokens ? "" : " Of \(quantity.rawValue) there are none of the gain and the reduction.")
+        ]
+    }
+
+    /// Of what is said of a policy beside random routers.
+    func paired(leaf: Int, _ statistic: (PairedDraw) -> Number?) -> Interval? {
+        let scale = plan.leaves[leaf].scale
+        return bootstrap.interval(sums: sums, width: width, of: what) { sums in
+            PairedDraw(sums, leaf: leaf, scale: scale).flatMap(statistic)
+        }
+    }
+
     /// Of the difference from the log, on the same requests.
     func change(_ answer: PolicyAnswer) -> Interval? {
         guard !answer.isAsLogged else { return nil }
@@ -98,5 +117,62 @@ struct PolicyIntervals {
             return nil
         }
         return bootstrap.interval(sums: sums, width: width, of: what) { statistic($0, part) }
+    }
+}
+
+/// A policy and both models alone, over drawn requests whose answers by both models alone are known.
+struct PairedDraw {
+    let accuracy: Number
+    let slm: Number
+    let llm: Number
+    /// Of the policy, then of either model alone.
+    let llmTokens: Number
+    let slmTokens: Number
+    let slmAlone: Number
+    let llmAlone: Number
+
+    /// Nil when no such request was drawn.
+    init?(_ sums: ArraySlice<Int128>, leaf: Int, scale: Int128) {
+        func value(_ column: ClusterColumn, _ leaf: Int) -> Double {
+            Double(sums[sums.startIndex + column.column(leaf)])
+        }
+        let pairs = value(.pairs, leaf)
+        guard pairs > 0 else { return nil }
+        func accuracy(_ leaf: Int, _ scale: Int128) -> Number {
+            .real(value(.pairedCorrect, leaf) / Double(scale) / pairs / Double(ReplayPlan.million))
+        }
+        self.accuracy = accuracy(leaf, scale)
+        slm = accuracy(ReplayPlan.slmOnly, 1)
+        llm = accuracy(ReplayPlan.llmOnly, 1)
+        llmTokens = .real(value(.pairedLLMTokens, leaf) / Double(scale))
+        slmTokens = .real(value(.pairedSLMTokens, leaf) / Double(scale))
+        slmAlone = .real(value(.pairedSLMTokens, ReplayPlan.slmOnly))
+        llmAlone = .real(value(.pairedLLMTokens, ReplayPlan.llmOnly))
+    }
+
+    var match: PerformanceMatch { PerformanceMatch(accuracy: accuracy, slm: slm, llm: llm) }
+
+    private var callRatio: Number? { llmTokens.divided(by: llmTokens + slmTokens) }
+
+    /// The share of requests to the LLM at which a random router spends as much. Clusters keep tokens and no costs: nil
+    /// of other quantities.
+    private func share(_ quantity: MatchedQuantity) -> Number? {
+        switch quantity {
+        case .llmTokens:
+            callRatio.flatMap {
+                MatchedCost.requestShare(tokenShare: $0, slmTokens: slmAlone, llmTokens: llmAlone)
+            }
+        case .generatedTokens:
+            MatchedCost.requestShare(cost: llmTokens + slmTokens, slmCost: slmAlone, llmCost: llmAlone)
+        case .billedTokens, .money, .activatedParameters, .requests: nil
+        }
+    }
+
+    func gain(_ quantity: MatchedQuantity) -> Number? {
+        share(quantity).map { accuracy - (slm + $0 * (llm - slm)) }
+    }
+
+    func reduction(_ quantity: MatchedQuantity) -> Number? {
+        (quantity == .llmTokens ? callRatio : share(quantity)).flatMap { match.reduction(llmShare: $0) }
     }
 }

@@ -14,8 +14,8 @@ extension Table.Cell {
     static func count(_ count: Int, _ unit: Unit) -> Table.Cell { exact(.whole(Int128(count)), unit) }
 
     /// p* wherever it lies; the case in which it is undefined is a result too.
-    static func share(_ match: PerformanceMatch) -> Table.Cell {
-        match.share.map { .finding(.exact($0, .ratio)) }
+    static func share(_ match: PerformanceMatch, interval: Interval? = nil) -> Table.Cell {
+        match.share.map { .finding(.exact($0, .ratio, interval: interval)) }
             ?? .finding(.unknown(.ratio, reason: "both models are right equally often; every share is as accurate"))
     }
 

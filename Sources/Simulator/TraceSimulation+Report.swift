@@ -70,7 +70,7 @@ extension TraceSimulation {
         ])
         for answer in answers {
             guard let totals = answer.totals else {
-                table.rows.append([.text(answer.name), .none, .none, .none, .text(answer.note)])
+                table.rows.append([.text(answer.name), .none, .none, .none, .text(note(answer))])
                 continue
             }
             let share = Number.quotient(totals.replayable, totals.requests)
@@ -99,9 +99,9 @@ extension TraceSimulation {
         let logged = [false, true].map { self.totals(ReplayPlan.asLogged, whole, paired: $0) }
         for answer in answers {
             guard let totals = answer.totals else {
-                let unknown = Table.Cell.finding(.unknown(.share, reason: answer.note))
+                let unknown = Table.Cell.finding(.unknown(.share, reason: note(answer)))
                 table.rows.append(
-                    [.text(answer.name), .none, unknown] + Array(repeating: .none, count: 9) + [.text(answer.note)])
+                    [.text(answer.name), .none, unknown] + Array(repeating: .none, count: 9) + [.text(note(answer))])
                 continue
             }
             let why = answer.reason
@@ -127,7 +127,8 @@ extension TraceSimulation {
             notes: intervals.absence.map { ["There are no intervals: \($0)."] } ?? [], table: table)
     }
 
-    private func note(_ answer: PolicyAnswer) -> String {
+    /// Its share, where it has one, and what else is to be said of it.
+    func note(_ answer: PolicyAnswer) -> String {
         let share = answer.share.map { "share \(Decimals.text($0.double, decimals: 6))" }
         return [share ?? "", answer.note].filter { !$0.isEmpty }.joined(separator: "; ")
     }
@@ -154,7 +155,7 @@ extension TraceSimulation {
                 let range = totals[cost: index]
                 let why =
                     prices.isRecorded && !answer.isAsLogged
-                    ? "recorded costs are of what was served" : answer.costReason(isOpen: range.high == nil)
+                    ? "recorded costs are of what was served" : answer.costReason(totals, isOpen: range.high == nil)
                 row.append(.finding(range.finding(prices.unit, reason: why, scale: prices.scale)))
                 let isPriced = logged.unpriced[index] == 0
                 let base = logged[cost: index].exact.flatMap { isPriced && $0 != .zero ? $0 : nil }
@@ -194,7 +195,9 @@ extension PolicyAnswer {
     /// Why a cost is not exact.
     ///
     /// - Parameter isOpen: whether it has no upper end, as where nothing limits how much a model writes.
-    func costReason(isOpen: Bool) -> String {
+    func costReason(_ totals: PolicyTotals, isOpen: Bool) -> String {
+        // Where all answers are known, only what a cache held is not.
+        let reason = totals.replayable < totals.requests ? reason : ReplayLeaf.unknownCache
         let open = isOpen ? "without an upper end for tokens (relay.max_tokens) costs have none" : ""
         return [reason, open].filter { !$0.isEmpty }.joined(separator: "; ")
     }

@@ -28,9 +28,14 @@ extension TraceSimulation {
             let random = share.map { slm + $0 * (llm - slm) }
             let spent = quantity == .llmTokens ? policy.callRatio.exact : share
             table.rows.append([
-                .text(answer.name), .exact(exact, .share), .exact(share, .share), .exact(random, .share),
-                .exact(random.map { exact - $0 }, .share), .share(match), .status(match),
-                .exact(spent.flatMap { match.reduction(llmShare: $0) }, .share),
+                .text(answer.name), .exact(exact, .share, interval: intervals.pairedAccuracy(leaf: leaf)),
+                .exact(share, .share), .exact(random, .share),
+                .exact(
+                    random.map { exact - $0 }, .share, interval: intervals.paired(leaf: leaf) { $0.gain(quantity) }),
+                .share(match, interval: intervals.paired(leaf: leaf, \.match.share)), .status(match),
+                .exact(
+                    spent.flatMap { match.reduction(llmShare: $0) }, .share,
+                    interval: intervals.paired(leaf: leaf) { $0.reduction(quantity) }),
             ])
         }
         return Section(
@@ -40,7 +45,7 @@ extension TraceSimulation {
                 quantity == .llmTokens
                     ? "The reduction compares the share of LLM tokens with p*, a share of requests, as the paper does."
                     : "The reduction compares the request share that costs the same with p*.",
-            ], table: table)
+            ] + intervals.matchedNotes(quantity), table: table)
     }
 
     /// Each group under each policy that is followed request by request.
@@ -49,19 +54,24 @@ extension TraceSimulation {
             Table.Column("group", plan.scenario.groupBy ?? ""), Table.Column("policy", "policy"),
             Table.Column("requests", "requests"), Table.Column("replayable", "replayable", decimals: 4),
             Table.Column("accuracy", "accuracy", decimals: 4), Table.Column("llm_tokens", "LLM tokens"),
-            Table.Column("call_ratio", "call ratio, pooled", decimals: 6),
+            Table.Column("call_ratio", "call ratio, pooled", decimals: 6), Table.Column("note", "note"),
         ])
         let order = groups.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
         for (name, sums) in order {
             for answer in answers(sums) {
-                guard let totals = answer.totals, totals.requests > 0 else { continue }
+                guard let totals = answer.totals else {
+                    let unknown = Table.Cell.finding(.unknown(.share, reason: note(answer)))
+                    table.rows.append(
+                        [.text(name), .text(answer.name), .none, .none, unknown, .none, .none, .text(note(answer))])
+                    continue
+                }
                 let why = answer.reason
                 table.rows.append([
                     .text(name), .text(answer.name), .count(totals.requests, .requests),
                     .exact(Number.quotient(totals.replayable, totals.requests), .share),
                     totals.accuracy.map { .finding($0.finding(.share, reason: why)) } ?? .none,
                     .finding(totals[.llmTokens].finding(.tokens, reason: why)),
-                    .finding(totals.callRatio.finding(.share, reason: why)),
+                    .finding(totals.callRatio.finding(.share, reason: why)), .text(note(answer)),
                 ])
             }
         }
