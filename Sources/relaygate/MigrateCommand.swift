@@ -24,7 +24,7 @@ enum MigrateCommand {
                 guard code == "00000" else { return }
                 // libpq puts the severity before the text, in the server's language.
                 let message = text.split(separator: ":  ", maxSplits: 1).last ?? ""
-                Terminal.write("note: \(message)\n", to: STDERR_FILENO)
+                Terminal.note(String(message))
             }
             return try await Migrator(database).apply()
         }

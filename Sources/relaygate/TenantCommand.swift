@@ -123,9 +123,9 @@ enum TenantCommand {
         }
         if isatty(STDERR_FILENO) == 1 { Terminal.write("\n", to: STDERR_FILENO) }
         if let user, counts == ForgettingCounts() {
-            Terminal.write(
-                "note: nothing of user \(user.json) was found: either it was forgotten before, or the id is another, or "
-                    + "requests did not carry it in `user`\n", to: STDERR_FILENO)
+            Terminal.note(
+                "nothing of user \(user.json) was found: either it was forgotten before, or the id is another, or requests "
+                    + "did not carry it in `user`")
         }
         if arguments.flag("json") {
             return Terminal.line(

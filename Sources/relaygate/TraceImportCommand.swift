@@ -67,10 +67,10 @@ enum TraceImportCommand {
         let names = keys.prefix(8).map { Terminal.oneLine($0.json) }.joined(separator: ", ")
         let rest = keys.count - min(8, keys.count)
         let more = rest == 0 ? "" : " and \(keys.count == TraceImport.keyLimit ? "at least " : "")\(rest) more"
-        Terminal.write(
-            "note: tags \(names)\(more) are kept with the requests, and no report tells them apart, because tenant "
+        Terminal.note(
+            "tags \(names)\(more) are kept with the requests, and no report tells them apart, because tenant "
                 + "\(tenant) has not chosen them; choose up to 8 \(isDryRun ? "" : "for requests that come later ")with: "
-                + "relaygate tenant tags \(tenant) KEYS\n", to: STDERR_FILENO)
+                + "relaygate tenant tags \(tenant) KEYS")
     }
 
     private static func stop(_ writer: LedgerWriter?) async {

@@ -75,9 +75,9 @@ enum UsageCommand {
     /// What is in no report.
     static func tell(deadLetters: Int) {
         guard deadLetters > 0 else { return }
-        Terminal.write(
-            "note: \(deadLetters) request(s) of this range lie in the dead letters and are not in these numbers; see "
-                + "`relaygate ledger dead-letters list`\n", to: STDERR_FILENO)
+        Terminal.note(
+            "\(deadLetters) request(s) of this range lie in the dead letters and are not in these numbers; see "
+                + "`relaygate ledger dead-letters list`")
     }
 
     static func dialect(_ arguments: ParsedArguments) throws(CommandExit) -> CSVText.Dialect {
