@@ -37,7 +37,8 @@ import Testing
             INSERT INTO dead_letters (request_id, sqlstate, record) VALUES
                 (gen_random_uuid(), '22000', '{"id":"1","tenant_id":"\(database.tenant)","tags":{"user":"alice"}}'),
                 (gen_random_uuid(), '22000', '{"id":"2","tenant_id":"\(database.tenant)","tags":{"user":"bob"}}'),
-                (gen_random_uuid(), '22000', '{"id":"3","tenant_id":"\(other)","tags":{"user":"alice"}}')
+                (gen_random_uuid(), '22000',
+                    '{"id":"3","tenant_id":"\(other)","tags":{"user":"alice","tenant_id":"\(database.tenant)"}}')
             """)
     }
 
@@ -65,7 +66,8 @@ import Testing
                 UNION ALL SELECT 'usage' FROM usage_request_days WHERE tenant_id = '\(tenant)' AND tags LIKE '%\(word)%'
                 UNION ALL SELECT 'usage' FROM usage_segment_days WHERE tenant_id = '\(tenant)' AND tags LIKE '%\(word)%'
                 UNION ALL SELECT 'values' FROM tag_values WHERE tenant_id = '\(tenant)' AND value LIKE '%\(word)%'
-                UNION ALL SELECT 'letters' FROM dead_letters WHERE record LIKE '%\(tenant)%' AND record LIKE '%\(word)%'
+                UNION ALL SELECT 'letters' FROM dead_letters
+                    WHERE left(record, 60) LIKE '%\(tenant)%' AND record LIKE '%\(word)%'
                 UNION ALL SELECT 'forgettings' FROM forgettings f WHERE f::text LIKE '%\(word)%') p
             """)
     }
