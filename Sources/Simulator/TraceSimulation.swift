@@ -130,7 +130,11 @@ package struct TraceSimulation: Sendable {
     }
 
     /// The policies whose results depend on the order of requests.
-    package mutating func addOrdered(_ request: LoggedRequest) throws(SimulationError) -> UInt64 {
+    ///
+    /// - Parameter onBudget: told the policies, by their places, whose budgets refuse or degrade the request.
+    package mutating func addOrdered(
+        _ request: LoggedRequest, onBudget: (UInt64, BudgetAnswer) -> Void = { _, _ in }
+    ) throws(SimulationError) -> UInt64 {
         guard isSelected(request) else { return 0 }
         if let before = order[request.tenant], before >= request.id {
             throw SimulationError(
@@ -148,6 +152,7 @@ package struct TraceSimulation: Sendable {
         var unpriced: UInt64 = 0
         for index in plan.leaves.indices {
             guard let result = try budgets[index]?.add(replay) else { continue }
+            if let answer = BudgetAnswer(result) { onBudget(mask([index]), answer) }
             if !result.isReplayable { affected.insert(index) }
             unpriced |= result.unpriced
             sums.all[index].add(result, isJudged: replay.verdict != nil)

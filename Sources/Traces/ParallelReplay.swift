@@ -69,6 +69,7 @@ package final class ParallelReplay: Sendable {
     private let whole: Mutex<TraceSimulation>
     private let wantsRerun: Bool
     private let onRerun: @Sendable (LoggedRequest, UInt64) throws -> Void
+    private let onBudget: @Sendable (LoggedRequest, UInt64, BudgetAnswer) throws -> Void
     private let onProgress: @Sendable (Progress) -> Void
 
     /// - Parameters:
@@ -76,10 +77,12 @@ package final class ParallelReplay: Sendable {
     ///   - next: gives the next bytes of the traces, of any size, nil at their end. Called by one thread at a time.
     ///   - onRerun: told, in the order of the file, of each request that would have to be run again and the policies
     ///     that need it, by their places in the scenario. Nil when nobody wants to know.
+    ///   - onBudget: told likewise of each request that budgets refuse or degrade, and of the policies that do.
     ///   - onProgress: told after each block, by one thread at a time.
     package init(
         _ simulation: TraceSimulation, shard: Shard? = nil, next: @escaping @Sendable () throws -> [UInt8]?,
         onRerun: (@Sendable (LoggedRequest, UInt64) throws -> Void)? = nil,
+        onBudget: (@Sendable (LoggedRequest, UInt64, BudgetAnswer) throws -> Void)? = nil,
         onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
     ) throws(SimulationError) {
         scenario = simulation.scenario
@@ -90,6 +93,7 @@ package final class ParallelReplay: Sendable {
         whole = Mutex(try TraceSimulation(simulation.scenario))
         wantsRerun = onRerun != nil
         self.onRerun = onRerun ?? { _, _ in }
+        self.onBudget = onBudget ?? { _, _, _ in }
         self.onProgress = onProgress
     }
 
@@ -240,7 +244,9 @@ package final class ParallelReplay: Sendable {
             while let next = tail.waiting.removeValue(forKey: tail.next) {
                 tail.next += 1
                 for (request, mask) in zip(next.ordered, next.masks) {
-                    let all = mask | (try tail.simulation.addOrdered(request))
+                    var answers: [(UInt64, BudgetAnswer)] = []
+                    let all = mask | (try tail.simulation.addOrdered(request) { answers.append(($0, $1)) })
+                    for (policies, answer) in answers { try onBudget(request, policies, answer) }
                     if wantsRerun, all != 0 { try onRerun(request, all) }
                 }
                 for (request, mask) in next.rerun { try onRerun(request, mask) }

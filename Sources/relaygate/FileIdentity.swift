@@ -28,7 +28,8 @@ enum FileIdentity: Hashable {
     ///   - inputs: paths of files that are read.
     ///   - outputs: options that name files to write.
     static func separate(
-        _ inputs: [String], _ arguments: ParsedArguments, outputs: [String] = ["output", "rerun-list", "partial"]
+        _ inputs: [String], _ arguments: ParsedArguments,
+        outputs: [String] = ["output", "rerun-list", "budget-list", "partial"]
     ) throws(CommandExit) {
         let read = Set(inputs.compactMap(FileIdentity.init))
         var written: [FileIdentity: String] = [:]

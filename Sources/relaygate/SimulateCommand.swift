@@ -63,6 +63,9 @@ enum SimulateCommand {
     ]
     private static let work: [Option] = [
         .value("rerun-list", .text, "FILE", "write the requests whose answers only a new run can tell, as CSV"),
+        .value(
+            "budget-list", .text, "FILE",
+            "write the requests that budgets refuse or degrade, in the order of arrival, as CSV"),
         .value("threads", .integer(1...256), "N", "at work at once; as many as processors by default"),
         .value("shard", .text, "I/N", "only part I of N, from 1; with --partial"),
         .value("partial", .text, "FILE", "write a partial result for `relaygate simulate merge` instead of a report"),
@@ -148,7 +151,7 @@ enum SimulateCommand {
     }
 
     private static func refuseWork(_ arguments: ParsedArguments, _ source: String) throws(CommandExit) {
-        for option in ["rerun-list", "shard", "partial"] where arguments.text(option) != nil {
+        for option in ["rerun-list", "budget-list", "shard", "partial"] where arguments.text(option) != nil {
             throw .badUsage("--\(option): belongs to --traces and --ledger, not to \(source)")
         }
         if arguments.flag("resume") { throw .badUsage("--resume: belongs to --partial") }

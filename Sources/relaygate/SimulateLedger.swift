@@ -17,7 +17,7 @@ enum SimulateLedger {
 
     static func replay(
         _ simulation: inout TraceSimulation, _ question: SimulateQuestion, _ shard: ParallelReplay.Shard?,
-        after: String?, _ arguments: ParsedArguments, _ list: RerunList?, _ keeping: SimulateTraces.Keeping?
+        after: String?, _ arguments: ParsedArguments, _ lists: SimulateLists, _ keeping: SimulateTraces.Keeping?
     ) throws(CommandExit) {
         let source = try LedgerSource(arguments)
         let threads = arguments.integer("threads") ?? GatewayConfiguration.onlineProcessors
@@ -36,7 +36,8 @@ enum SimulateLedger {
                 let ends = pages.map(\.last)
                 let done = Mutex((pages: 0, requests: 0))
                 let parts = try ParallelReplay(
-                    simulation, shard: shard, next: { nil }, onRerun: list?.adding,
+                    simulation, shard: shard, next: { nil }, onRerun: lists.onRerun,
+                    onBudget: lists.onBudget,
                     onProgress: { progress in
                         let before = done.withLock { done in
                             defer { done = (done.pages + 1, progress.requests) }

@@ -76,7 +76,8 @@ struct SimulateQuestion {
 
     /// Options that go with a scenario file.
     private static let beside: Set = [
-        "paper", "pairs", "columns", "rows", "traces", "ledger", "seed", "format", "output", "rerun-list", "threads",
+        "paper", "pairs", "columns", "rows", "traces", "ledger", "seed", "format", "output", "rerun-list",
+        "budget-list", "threads",
         "shard", "partial", "save-every", "resume", "primary", "config",
     ]
 
@@ -205,7 +206,7 @@ struct SimulateQuestion {
     private static func words(_ arguments: ParsedArguments, _ selection: TraceSelection) -> [String] {
         let moments = ["from": selection.from, "to": selection.to]
         let work: Set = [
-            "format", "output", "rerun-list", "threads", "shard", "partial", "save-every", "resume",
+            "format", "output", "rerun-list", "budget-list", "threads", "shard", "partial", "save-every", "resume",
             "primary", "config",
         ]
         var words: [String] = []

@@ -27,8 +27,8 @@ enum SimulateTraces {
         if arguments.text("output") != nil {
             throw .badUsage("--output: a partial result has no report; `relaygate simulate merge` makes it")
         }
-        if arguments.flag("resume"), arguments.text("rerun-list") != nil {
-            throw .badUsage("--rerun-list: would lack what was replayed before; leave --resume out")
+        for option in ["rerun-list", "budget-list"] where arguments.flag("resume") && arguments.text(option) != nil {
+            throw .badUsage("--\(option): would lack what was replayed before; leave --resume out")
         }
         let head = head(question, shard)
         let result = try simulation(question, shard: shard, arguments) {
@@ -97,27 +97,25 @@ enum SimulateTraces {
             if partial.head.isWhole { return simulation }
             found = partial.head
         }
-        let list = try arguments.text("rerun-list").map { (path) throws(CommandExit) in
-            try RerunList(path, question.scenario)
-        }
+        let lists = try SimulateLists(arguments, question.scenario)
         switch question.source {
         case .traces(let paths):
             let feed = try TraceFeed(paths)
             if let position = found?.position { feed.seek(position) }
             let isCut = keeping != nil && feed.isSeekable
             let piece = isCut ? max(1, arguments.bytes("save-every") ?? Int.max) : Int.max
-            try replay(feed, &simulation, shard, arguments.integer("threads"), list, piece, keeping)
+            try replay(feed, &simulation, shard, arguments.integer("threads"), lists, piece, keeping)
         default:
             try SimulateLedger.replay(
-                &simulation, question, shard, after: found?.after, arguments, list, keeping)
+                &simulation, question, shard, after: found?.after, arguments, lists, keeping)
         }
-        try list?.finish()
+        try lists.finish()
         return simulation
     }
 
     private static func replay(
         _ feed: TraceFeed, _ simulation: inout TraceSimulation, _ shard: ParallelReplay.Shard?, _ threads: Int?,
-        _ list: RerunList?, _ size: Int, _ keeping: Keeping?
+        _ lists: SimulateLists, _ size: Int, _ keeping: Keeping?
     ) throws(CommandExit) {
         let bar = Mutex(ProgressBar())
         let done = Mutex((bytes: 0, requests: 0))
@@ -127,7 +125,8 @@ enum SimulateTraces {
             feed.begin(bytes: size)
             do {
                 let replay = try ParallelReplay(
-                    simulation, shard: shard, next: { try feed.next() }, onRerun: list?.adding,
+                    simulation, shard: shard, next: { try feed.next() }, onRerun: lists.onRerun,
+                    onBudget: lists.onBudget,
                     onProgress: { progress in
                         let sum = (bytes: before.bytes + progress.bytes, requests: before.requests + progress.requests)
                         done.withLock { $0 = sum }

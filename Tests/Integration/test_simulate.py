@@ -1,5 +1,6 @@
 """`relaygate simulate` from outside: the scenarios of Simulations/ with what they must answer, formats, shards, errors."""
 
+import collections
 import csv
 import io
 import json
@@ -96,6 +97,50 @@ def test_the_list_of_requests_to_run_again_is_that_of_the_report(tmp_path):
     assert [row["request_id"] for row in rows] == cut
     assert str(len(cut)) == answers["replayable", "cap-n:50", "rerun"]["value"]
     assert {row["rerun_for"] for row in rows} == {"cap-n:50"}
+
+
+def walk(limit):
+    """Which requests a daily budget of each tenant degrades, in the order of arrival: the first call that does not fit
+    takes what is left, and later ones get nothing."""
+    used, degraded = collections.Counter(), []
+    for line in sorted(map(json.loads, TRACE.read_text().splitlines()), key=lambda line: line["request_id"]):
+        window = line["tenant"], line["arrived_ms"] // 86_400_000
+        for tokens in (segment["tokens"] for segment in line["segments"] if segment["role"] == "llm"):
+            granted = min(tokens, limit - used[window])
+            used[window] += granted
+            if granted < tokens:
+                degraded.append(line["request_id"])
+                break
+    return degraded
+
+
+def test_the_list_of_budgets_says_who_is_degraded(tmp_path):
+    asked = [SIMULATIONS / "halve-the-budget.yaml", "--budget-list"]
+    answers = cells(report(*asked, tmp_path / "list.csv"))
+    rows = list(csv.DictReader((tmp_path / "list.csv").open(newline="")))
+    for limit in (400, 200):
+        mine = [row for row in rows if row["budget_policy"] == f"{limit} a day"]
+        assert [row["request_id"] for row in mine] == walk(limit) and {row["answer"] for row in mine} == {"degraded"}
+    assert [row["arrived"] for row in rows] == sorted(row["arrived"] for row in rows)
+    # A tenant's requests are in one shard, so that its list is that of the whole.
+    for part in (1, 2, 3):
+        simulate(*asked, tmp_path / f"{part}.csv", "--shard", f"{part}/3", "--partial", tmp_path / f"{part}")
+    parts = [row for part in (1, 2, 3) for row in csv.DictReader((tmp_path / f"{part}.csv").open(newline=""))]
+    assert sorted(map(str, parts)) == sorted(map(str, rows))
+    # Of one token for each tenant: the first call takes it and is cut, and who comes later is rejected.
+    simulate("--traces", TRACE, "--budget", "1/total/reject", "--budget-list", tmp_path / "reject.csv")
+    found = [(row["request_id"], row["answer"]) for row in csv.DictReader((tmp_path / "reject.csv").open(newline=""))]
+    used, expected = set(), []
+    for line in sorted(map(json.loads, TRACE.read_text().splitlines()), key=lambda line: line["request_id"]):
+        calls = [segment["tokens"] for segment in line["segments"] if segment["role"] == "llm"]
+        if line["tenant"] in used:
+            expected.append((line["request_id"], "refused"))
+        elif calls:
+            used.add(line["tenant"])
+            expected.append((line["request_id"], "degraded"))
+    assert found == expected
+    done = call("--traces", TRACE, "--policy", "slm", "--budget-list", tmp_path / "none.csv")
+    assert done.returncode == 64 and b"--budget-list: needs a policy of budgets" in done.stderr
 
 
 # Sources and formats
@@ -569,6 +614,7 @@ def test_the_ledger_answers_as_its_export_does(postgres, tmp_path):
     (["--pairs", PAIRS, "--relay", "max_calls=2"], 64, "--relay: needs a trace"),
     (["--pairs", PAIRS, "--tenant", "a"], 64, "--from, --to, --tenant, --tag or --served: needs a trace"),
     (["--pairs", PAIRS, "--price", "slm=1/2", "--price", "llm=3/4/1"], 64, "must have no cache"),
+    (["--pairs", PAIRS, "--budget-list", "x"], 64, "--budget-list: belongs to --traces and --ledger"),
     (["--pairs", PAIRS, "--primary"], 64, "--primary: belongs to --ledger"),
     (["--traces", TRACE, "--primary"], 64, "--primary: belongs to --ledger"),
     (["--traces", TRACE, "--relay", "max_cals=1"], 64, "--relay: must be max_calls=N, max_call_tokens=N"),

@@ -5,8 +5,8 @@ internal import Notation
 internal import Simulator
 internal import Synchronization
 
-/// The requests whose answers under some policy only a new run can tell, as CSV in the order of the trace.
-final class RerunList: Sendable {
+/// A list of requests as CSV, in the order of the trace.
+final class RequestList: Sendable {
     private struct State {
         var waiting: [UInt8] = []
         var isLost = false
@@ -14,27 +14,31 @@ final class RerunList: Sendable {
     }
 
     private let path: String
+    private let option: String
     private let temporary: String
     /// Whether `temporary` is another file than `path`.
     private let isBeside: Bool
-    private let names: [String]
     private let handle: FileHandle
     private let state = Mutex(State())
 
     /// Writes beside the file, which appears when it is whole.
-    init(_ path: String, _ scenario: Scenario) throws(CommandExit) {
+    ///
+    /// - Parameters:
+    ///   - option: the option that names the file.
+    ///   - columns: those behind the request's own.
+    init(_ path: String, option: String, columns: [String]) throws(CommandExit) {
         self.path = path
+        self.option = option
         let kind = SimulateText.kind(path)
         // What is no file, such as a device or a link, is written to: a new file would take its place.
         isBeside = kind == nil || kind == .typeRegular
         temporary = isBeside ? path + ".part" : path
-        names = scenario.policies.map(\.name)
         guard kind != .typeDirectory, !isBeside || FileManager.default.createFile(atPath: temporary, contents: nil),
             let handle = FileHandle(forWritingAtPath: temporary)
-        else { throw RerunList.failure(path) }
+        else { throw RequestList.failure(path, option) }
         self.handle = handle
         if !isBeside { try? handle.truncate(atOffset: 0) }
-        let header = ["request_id", "tenant", "model", "policy", "arrived", "rerun_for"]
+        let header = ["request_id", "tenant", "model", "policy", "arrived"] + columns
         state.withLock { $0.waiting += Array(CSVText.line(header.map(CSVText.Cell.text)).utf8) }
     }
 
@@ -43,18 +47,12 @@ final class RerunList: Sendable {
         if isBeside, !state.withLock({ $0.isFinished }) { try? FileManager.default.removeItem(atPath: temporary) }
     }
 
-    var adding: @Sendable (LoggedRequest, UInt64) throws -> Void {
-        { request, policies in self.add(request, policies) }
-    }
-
-    /// - Parameter policies: bits of the scenario's policies, by their places.
-    func add(_ request: LoggedRequest, _ policies: UInt64) {
-        let wanted = names.indices.filter { policies >> UInt64($0) & 1 == 1 }.map { names[$0] }
-        let cells = [
+    /// - Parameter cells: those of the columns behind the request's own.
+    func add(_ request: LoggedRequest, _ cells: [String]) {
+        let own = [
             request.id.description, request.tenant, request.model, request.policy, request.arrived.rfc3339,
-            wanted.joined(separator: "; "),
         ]
-        let line = CSVText.line(cells.map(CSVText.Cell.text))
+        let line = CSVText.line((own + cells).map(CSVText.Cell.text))
         state.withLock { state in
             state.waiting += Array(line.utf8)
             if state.waiting.count >= 1 << 16 { flush(&state) }
@@ -66,9 +64,9 @@ final class RerunList: Sendable {
             flush(&state)
             return state.isLost
         }
-        guard !isLost, (try? handle.close()) != nil else { throw RerunList.failure(path) }
+        guard !isLost, (try? handle.close()) != nil else { throw RequestList.failure(path, option) }
         if isBeside {
-            guard unsafe rename(temporary, path) == 0 else { throw RerunList.failure(path) }
+            guard unsafe rename(temporary, path) == 0 else { throw RequestList.failure(path, option) }
         }
         state.withLock { $0.isFinished = true }
     }
@@ -82,7 +80,7 @@ final class RerunList: Sendable {
         state.waiting.removeAll(keepingCapacity: true)
     }
 
-    private static func failure(_ path: String) -> CommandExit {
-        .failure("--rerun-list: \(path) cannot be written; is there such a directory, and is there room?")
+    private static func failure(_ path: String, _ option: String) -> CommandExit {
+        .failure("--\(option): \(path) cannot be written; is there such a directory, and is there room?")
     }
 }
