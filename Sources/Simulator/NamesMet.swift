@@ -15,12 +15,22 @@ struct NamesMet: Equatable {
     /// Of the tags that thresholds ask for: those that a selected request has, and those that hold a number there.
     private(set) var tags: Set<String> = []
     private(set) var scores: Set<String> = []
+    /// Of the models that prices name, and of the tenants that budgets name, those that a selected request has.
+    private(set) var pricedModels: Set<String> = []
+    private(set) var budgetTenants: Set<String> = []
     /// By cost model: the first names, in their order, of models without a price in requests that could not be priced.
     private var unpriced: [Set<String>]
 
     init(costModels: Int) { unpriced = Array(repeating: [], count: costModels) }
 
-    mutating func add(_ request: LoggedRequest, _ scenario: Scenario) {
+    mutating func add(_ request: LoggedRequest, _ plan: ReplayPlan) {
+        let scenario = plan.scenario
+        if pricedModels.count < plan.pricedModels.count {
+            for segment in request.segments where plan.pricedModels.contains(segment.model) {
+                pricedModels.insert(segment.model)
+            }
+        }
+        if plan.budgetTenants.contains(request.tenant) { budgetTenants.insert(request.tenant) }
         if !scenario.selection.tenants.isEmpty { tenants.insert(request.tenant) }
         if !scenario.selection.policies.isEmpty { policies.insert(request.policy) }
         if !hasGroup, let tag = scenario.groupTag { hasGroup = request.tag(tag) != nil }
@@ -70,6 +80,8 @@ struct NamesMet: Equatable {
         policies.formUnion(other.policies)
         tags.formUnion(other.tags)
         scores.formUnion(other.scores)
+        pricedModels.formUnion(other.pricedModels)
+        budgetTenants.formUnion(other.budgetTenants)
         hasGroup = hasGroup || other.hasGroup
         hasCluster = hasCluster || other.hasCluster
         hasVerdictSource = hasVerdictSource || other.hasVerdictSource
@@ -80,7 +92,7 @@ struct NamesMet: Equatable {
 
     func encode(_ writer: inout PartialWriter) {
         for flag in [hasGroup, hasCluster, hasVerdictSource] { writer.put(flag ? 1 : 0) }
-        for names in [tenants, policies, tags, scores] + unpriced {
+        for names in [tenants, policies, tags, scores, pricedModels, budgetTenants] + unpriced {
             writer.put(names.count)
             for name in names.sorted() { writer.put(name) }
         }
@@ -95,8 +107,21 @@ struct NamesMet: Equatable {
         for _ in 0..<(try reader.count()) { policies.insert(try reader.text()) }
         for _ in 0..<(try reader.count()) { tags.insert(try reader.text()) }
         for _ in 0..<(try reader.count()) { scores.insert(try reader.text()) }
+        for _ in 0..<(try reader.count()) { pricedModels.insert(try reader.text()) }
+        for _ in 0..<(try reader.count()) { budgetTenants.insert(try reader.text()) }
         for index in unpriced.indices {
             for _ in 0..<(try reader.count()) { insert(try reader.text(), index) }
+        }
+    }
+}
+
+extension Counterfactual {
+    /// Those that have a budget of their own.
+    var budgetTenants: [String] {
+        switch self {
+        case .budgets(let rules): rules.compactMap(\.tenant)
+        case .timeShared(let first, let second, _): first.budgetTenants + second.budgetTenants
+        default: []
         }
     }
 }

@@ -42,6 +42,10 @@ struct ReplayPlan {
     let hasBudgets: Bool
     /// The tags that hold scores, of given thresholds and of those that are chosen.
     let scores: Set<String>
+    /// Models that prices name, other than `slm` and `llm`, and tenants that budgets name: a name that is mistyped has
+    /// no effect.
+    let pricedModels: Set<String>
+    let budgetTenants: Set<String>
     /// The scores that thresholds are chosen by, each once.
     let chosenScores: [String]
     /// For thresholds that are chosen, with its order.
@@ -76,6 +80,12 @@ struct ReplayPlan {
         }
         let given = leaves.compactMap { if case .threshold(let score, _) = $0 { score } else { nil } }
         scores = Set(given + chosenScores)
+        pricedModels = Set(
+            scenario.costModels.flatMap { model in
+                if case .prices(let prices, _) = model.basis { prices.map(\.model) } else { [String]() }
+            }
+        ).subtracting(["slm", "llm"])
+        budgetTenants = Set(scenario.policies.flatMap { $0.counterfactual.budgetTenants })
         tags.formUnion(scores)
         train = TrainSplit(share: scenario.train?.share ?? 0.5, order: scenario.train?.order ?? .time)
         money = tables.firstIndex { $0.matches(.money) }

@@ -176,6 +176,12 @@ extension TraceSimulation {
                     ? "no value of the tag \(score) is a number (threshold): no request has a score"
                     : "no request that was selected has the tag \(score) (threshold): no request has a score")
         }
+        for model in plan.pricedModels.subtracting(met.pricedModels).sorted() {
+            warnings.append("no request that was selected was served by the model \(model): its prices have no effect")
+        }
+        for tenant in plan.budgetTenants.subtracting(met.budgetTenants).sorted() {
+            warnings.append("no request that was selected is of the tenant \(tenant): its budgets have no effect")
+        }
         return warnings
     }
 }

@@ -74,7 +74,7 @@ package struct TraceSimulation: Sendable {
             outside += 1
             return 0
         }
-        met.add(request, plan.scenario)
+        met.add(request, plan)
         let replay = try prepared(request)
         if replay.verdict != nil { judged += 1 }
         first = min(first ?? request.arrived, request.arrived)

@@ -630,6 +630,29 @@ def test_what_cannot_be_is_named_with_its_remedy(arguments, status, message):
     assert said.startswith("error: ") and message in said, said
 
 
+def test_names_that_have_no_effect_are_told(tmp_path):
+    scenario = tmp_path / "typos.yaml"
+    scenario.write_text(f"""
+title: Typos
+source: {{traces: {TRACE}}}
+policies:
+  - policy: as-logged
+  - name: budgets
+    budgets: [{{tenant: nosuch, tokens: 5}}, {{tenant: acme, tokens: 100}}]
+cost_models:
+  - name: money
+    basis: prices
+    prices: [{{model: llm, input: 1, output: 2}}, {{model: slm, input: 0, output: 0}}, {{model: Qwen3-8B, input: 3, output: 3}}]
+""")
+    told = [warning for warning in report(scenario)["warnings"] if "no effect" in warning]
+    assert told == ["no request that was selected was served by the model Qwen3-8B: its prices have no effect",
+                    "no request that was selected is of the tenant nosuch: its budgets have no effect"]
+    # A part in which a tenant does not occur says nothing of the whole.
+    for part in (1, 2, 3):
+        simulate(scenario, "--shard", f"{part}/3", "--partial", tmp_path / f"{part}")
+    assert simulate("merge", *(tmp_path / f"{part}" for part in (3, 1, 2))) == simulate(scenario)
+
+
 def test_a_wrong_scenario_tells_all_its_problems(tmp_path):
     path = tmp_path / "wrong.yaml"
     path.write_text("source: {traces: a.jsonl}\npolicies:\n  - policy: slm\n  - {cap_nn: 3}\n  - {cap_n: 0}\nclusters: x\n")
