@@ -5,10 +5,13 @@ Skipped, loudly, only where the weights cannot be fetched.
 
 import json
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import urllib.request
+from pathlib import Path
 
 import openai
 import pytest
@@ -72,10 +75,18 @@ class Machine:
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory):
-    machine = Machine(tmp_path_factory.mktemp("real"))
+def machine():
+    # A directory with a name of its own that the user postgres can enter: else the cluster would lie in
+    # /var/lib/relaygate after the test, and a later one in a directory of the same name would find it there.
+    directory = Path(tempfile.mkdtemp(prefix="relaygate-up-"))
+    directory.chmod(0o755)
+    machine = Machine(directory)
     yield machine
     machine.stop()
+    elsewhere = directory / "state" / "cluster-is-elsewhere"
+    if elsewhere.exists():
+        shutil.rmtree(elsewhere.read_text().strip(), ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.mark.timeout(900)
