@@ -29,29 +29,15 @@ extension DeadLetter {
         if root.present("forgotten")?.bool == true {
             throw TraceFault(nil, "it was forgotten: only its tenant is left")
         }
-        let propensity = root.present("propensity")
-        if let propensity, !((propensity.double ?? 0) > 0 && (propensity.double ?? 0) <= 1) {
-            throw TraceFault("propensity", "must be above 0 and at most 1, or null")
-        }
         var request = RequestRecord(
             id: try root.id("id"), tenant: try root.id("tenant_id"), key: try root.id("key_id"),
             model: try root.indexed("model"), policy: try root.indexed("policy"),
-            policyVersion: try root.text("policy_version"), propensity: propensity?.double,
+            policyVersion: try root.text("policy_version"), propensity: try root.propensity(),
             endpoint: try root.text("endpoint"), isStream: try root.flag("is_stream"),
             choices: try root.count("choices"), started: try root.moment("started_us"))
         request.finished = try root.moment("finished_us")
-        request.outcome =
-            Outcome(rawValue: try root.choice("outcome", Outcome.allCases.map(\.rawValue))) ?? .completed
-        request.finish = try root.text("finish")
+        try request.readEnd(root)
         request.errorCode = try root.optionalText("error_code")
-        request.degraded = try root.optionalText("degraded")
-        request.calls = try root.count("calls")
-        request.malformed = try root.count("malformed")
-        request.promptTokens = try root.count("prompt_tokens")
-        request.slmTokens = try root.count("slm_tokens")
-        request.llmTokens = try root.count("llm_tokens")
-        request.commandTokens = try root.count("command_tokens")
-        request.visibleTokens = try root.count("visible_tokens")
         guard let tags = root.present("tags"), tags.isObject else { throw TraceFault("tags", "must be an object") }
         for tag in tags.children {
             guard let value = tag.string else { throw TraceFault("tags.\(tag.key)", "must be a text") }

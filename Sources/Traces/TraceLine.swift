@@ -45,33 +45,19 @@ package struct TraceLine: Sendable {
         guard let id = UUID7(try root.text("request_id")) else { throw TraceFault("request_id", "must be a UUID") }
         guard let policyValue = root.present("policy") else { throw TraceFault("policy", "must be an object") }
         let policy = try TraceObject(policyValue, path: "policy")
-        let propensity = policy.present("propensity")
-        if let propensity, !((propensity.double ?? 0) > 0 && (propensity.double ?? 0) <= 1) {
-            throw TraceFault("policy.propensity", "must be above 0 and at most 1, or null")
-        }
         let started = Timestamp(microseconds: try root.microseconds("arrived_ms"))
         guard id.milliseconds == UInt64(started.microseconds / 1000) else {
             throw TraceFault("request_id", "must carry the milliseconds of arrived_ms, as a UUID of version 7 does")
         }
         var request = RequestRecord(
             id: id, tenant: tenant, key: key, model: try root.indexed("model"), policy: try policy.indexed("name"),
-            policyVersion: try policy.text("version"), propensity: propensity?.double,
+            policyVersion: try policy.text("version"), propensity: try policy.propensity(),
             endpoint: try root.choice("endpoint", Endpoint.allCases.map(\.rawValue)), isStream: try root.flag("stream"),
             choices: try root.count("choices", from: 1), started: started)
         request.finished = Timestamp(microseconds: try root.microseconds("finished_ms"))
         guard request.finished >= started else { throw TraceFault("finished_ms", "must not be before arrived_ms") }
-        request.outcome =
-            Outcome(rawValue: try root.choice("outcome", Outcome.allCases.map(\.rawValue))) ?? .completed
-        request.finish = try root.text("finish")
+        try request.readEnd(root)
         request.errorCode = try root.optionalText("error")
-        request.degraded = try root.optionalText("degraded")
-        request.calls = try root.count("calls")
-        request.malformed = try root.count("malformed")
-        request.promptTokens = try root.count("prompt_tokens")
-        request.slmTokens = try root.count("slm_tokens")
-        request.llmTokens = try root.count("llm_tokens")
-        request.commandTokens = try root.count("command_tokens")
-        request.visibleTokens = try root.count("visible_tokens")
         request.tags = try TraceLine.tags(root)
         request.segments = try TraceLine.segments(root, started)
         try TraceLine.checkSums(request)

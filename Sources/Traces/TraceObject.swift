@@ -1,3 +1,4 @@
+internal import Accounting
 internal import Store
 internal import Wire
 
@@ -101,5 +102,32 @@ struct TraceObject {
             items.append(try TraceObject(item, path: "\(name(member))[\(position)]"))
         }
         return items
+    }
+}
+
+extension TraceObject {
+    /// The probability with which the policy chose what it did; nil when it is not known.
+    func propensity() throws(TraceFault) -> Double? {
+        guard let value = present("propensity") else { return nil }
+        guard let share = value.double, share > 0, share <= 1 else {
+            throw TraceFault(name("propensity"), "must be above 0 and at most 1, or null")
+        }
+        return share
+    }
+}
+
+extension RequestRecord {
+    /// Takes how the request ended and what was counted, which lines and dead letters have under the same names.
+    mutating func readEnd(_ root: TraceObject) throws(TraceFault) {
+        outcome = Outcome(rawValue: try root.choice("outcome", Outcome.allCases.map(\.rawValue))) ?? .completed
+        finish = try root.text("finish")
+        degraded = try root.optionalText("degraded")
+        calls = try root.count("calls")
+        malformed = try root.count("malformed")
+        promptTokens = try root.count("prompt_tokens")
+        slmTokens = try root.count("slm_tokens")
+        llmTokens = try root.count("llm_tokens")
+        commandTokens = try root.count("command_tokens")
+        visibleTokens = try root.count("visible_tokens")
     }
 }
