@@ -85,7 +85,7 @@ package struct DeadLetters {
     /// Writes the record of a letter into the ledger and takes the letter away, in one transaction, by the statement
     /// that writes every request. Its budgets were charged when it was buried, so that no charge is written now.
     ///
-    /// - Parameter record: what the letter says.
+    /// - Parameter record: what the letter says, without charges.
     package func retry(_ letter: DeadLetter, as record: RequestRecord) async throws(StoreError) -> DeadLetterOutcome {
         let prepared = try await storing { () async throws(PostgresError) in
             try await database.query("SELECT is_pruned($1) AS is_pruned", [.timestamp(record.started)]).single()
@@ -93,13 +93,10 @@ package struct DeadLetters {
         if try reading({ () throws(PostgresError) in try prepared.bool("is_pruned") }) {
             return .refused("its month was pruned")
         }
-        var record = record
-        for index in record.segments.indices { record.segments[index].charges = [] }
-        let written = record
         do throws(PostgresError) {
             _ = try await database.query("SELECT ensure_partitions(0, $1)", [.timestamp(record.started)])
             return try await database.withTransaction { () async throws(PostgresError) in
-                try await write(letter, written)
+                try await write(letter, record)
             }
         } catch {
             guard error.code == .server, LedgerCore.isDataError(error) else { throw StoreError(error) }
